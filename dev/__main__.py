@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +12,10 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from dev import kafka, postgres, secrets
+from dev import secrets
 from dev.parts import Died
 from dev.places import RUN, port_is_free
-from dev.platform import Platform
+from dev.platform import Platform, forget
 from dev.services import SERVICES
 from dev.setup import Missing
 from dev.tether import PR_SET_PDEATHSIG
@@ -66,11 +65,7 @@ def demo() -> int:
 def reset() -> int:
     """Forget databases, messages, keys and mail."""
     with _only_one():
-        data = RUN / "data"
-        kafka.forget(data / "kafka")
-        postgres.forget(data / "postgres")
-        for folder in (data, RUN / "mail", RUN / "logs"):
-            shutil.rmtree(folder, ignore_errors=True)
+        forget(RUN)
     return 0
 
 

@@ -1,6 +1,7 @@
 """The whole platform on this machine: PostgreSQL, Kafka, mail, topics, five services, seed."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -174,6 +175,15 @@ class Platform:
         if number > 0:
             return free_port()
         return self._port("GATEWAY_PORT" if service == "gateway" else f"{service.upper()}_HEALTH_PORT")
+
+
+def forget(home: Path) -> None:
+    """Remove what a platform that is not running has kept."""
+    data = home.resolve() / "data"
+    kafka.forget(data / "kafka")
+    postgres.forget(data / "postgres")
+    for folder in (data, home / "mail", home / "logs"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_lines(path: Path) -> dict[str, str]:
