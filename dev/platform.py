@@ -74,7 +74,7 @@ class Platform:
         """Start all parts; return when all is ready. Raises Died with its cause; `stop` is due even then."""
         self._start_infrastructure()
         if self.instances:
-            self._run("topics", "shared.topics", "create")
+            self._run("topics", "shared.topics", "create", "--bootstrap", self.kafka.bootstrap)
             around = self._surroundings()
             self.supervisor.start(services.part(one, around, self.outside) for one in self.instances)
             self._seed(around)
@@ -145,9 +145,8 @@ class Platform:
     def _run(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> None:
-        addresses = {"RECEPTA_KAFKA": self.kafka.bootstrap, "KAFKA_BOOTSTRAP": self.kafka.bootstrap}
         command = (sys.executable, "-m", module, *arguments)
-        self.supervisor.run(Part(name, command, self.outside | dict(environment or {}) | addresses))
+        self.supervisor.run(Part(name, command, self.outside | dict(environment or {})))
 
     def _until_all_ready(self) -> None:
         give_up = time.monotonic() + READY_SECONDS_MAX
