@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from dev import secrets
+from dev import containers, secrets
 from dev.parts import Died
 from dev.places import RUN, port_is_free
 from dev.platform import Platform, forget
@@ -50,8 +50,10 @@ def run(chosen: list[str], instances: dict[str, int]) -> int:
     return 0
 
 
-def demo() -> int:
+def demo(*, in_containers: bool) -> int:
     """Drive the journey over the platform that runs, or over one started for it."""
+    if in_containers:
+        return _drive(containers.env())
     if ENV.is_file() and _is_running():
         print("demo: using the platform that is running here", flush=True)
         return _drive(_read_env())
@@ -166,7 +168,8 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--instances", type=_instances, action="append", default=[], help="for example prescription=2"
     )
-    commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
+    tell = commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
+    tell.add_argument("--containers", action="store_true", help="over what `make up` has started")
     commands.add_parser("reset", help="forget databases, messages, keys and mail")
     return parser
 
@@ -176,7 +179,7 @@ def main() -> int:
     try:
         match asked.command:
             case "demo":
-                return demo()
+                return demo(in_containers=asked.containers)
             case "reset":
                 return reset()
             case _:
