@@ -134,13 +134,19 @@ class Platform:
         )
 
     def _seed(self, around: Surroundings) -> None:
-        gateway = next((one for one in self.instances if one.service == "gateway"), None)
-        if gateway is None:
-            return
+        """Give it medicines, then tenants, people and credentials, by the commands that operators use."""
         output = self.data / "seed.env"
-        environment = services.environment(gateway, around, self.outside)
-        self._run("seed", "services.gateway", "seed", "--output", str(output), environment=environment)
-        self.credentials = _read_lines(output)
+        jobs = (
+            ("catalogue", "safety_check", services.LOAD_CATALOGUE),
+            ("seed", "gateway", ("seed", "--output", str(output))),
+        )
+        for name, service, arguments in jobs:
+            first = next((one for one in self.instances if one.service == service), None)
+            if first is not None:
+                environment = services.environment(first, around, self.outside)
+                self._run(name, f"services.{service}", *arguments, environment=environment)
+        if output.is_file():
+            self.credentials = _read_lines(output)
 
     def _run(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
