@@ -39,13 +39,7 @@ class Instance:
         """Whether `/health/live` or `/health/ready` says yes."""
         try:
             with urllib.request.urlopen(
-                self.url(f"/health/{question}"), timeout=# The medicines to try things with; loading the same release again changes nothing.
-LOAD_CATALOGUE = (
-    *("load", "csv", "services/safety_check/data/demo_catalogue.csv"),
-    *("--release", "development-1", "--activate"),
-)
-
-HEALTH_SECONDS_MAX
+                self.url(f"/health/{question}"), timeout=HEALTH_SECONDS_MAX
             ) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError, ValueError):
