@@ -396,6 +396,12 @@ class TestSeveralProcesses:
 
         assert [row["objid"] for row in held] == [0, 1]
 
+    async def test_two_processes_are_never_in_one_slot(self, ground: Ground) -> None:
+        async with ground.running("chassis-0"):
+            with pytest.raises(Unavailable, match="another process is chassis-0"):
+                async with ground.running("chassis-0", start_seconds_max=1):
+                    raise AssertionError("it started")
+
 
 async def _send_steadily(ground: Ground, count: int) -> None:
     for number in range(count):
