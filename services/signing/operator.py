@@ -20,7 +20,7 @@ UNUSABLE: Final = 3
 
 
 def verify(arguments: Sequence[str]) -> int:
-    """Exit code 0 when all is as it was sealed, 1 when not, 2 when that cannot be said, 3 for unusable input."""
+    """Gives 0 when all is as it was sealed, 1 when not, 2 when nobody can say, 3 for unusable input."""
     parser = _Parser(
         prog="python -m services.signing verify",
         description="Verify a sealed prescription from its bundle, and name the groups that were altered. "
@@ -29,7 +29,11 @@ def verify(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the bundle, as `export` writes it")
     parser.add_argument(
-        "--anchors", type=Path, required=True, metavar="DIR", help="directory of trusted root certificates (*.pem)"
+        "--anchors",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="directory of trusted root certificates (*.pem)",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     asked = parser.parse_args(arguments)
