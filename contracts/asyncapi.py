@@ -46,9 +46,17 @@ def document(*, public: bool) -> dict[str, Any]:
         "channels": {topic.name: _channel(topic) for topic in topics},
         "operations": dict(_operations(topics)),
         "components": {
-            "messages": {message.ce_type: _message(topic, message) for topic, message in _pairs(topics)}
+            "messages": {message.ce_type: _message(topic, message) for topic, message in _pairs(topics)},
+            "schemas": {
+                name: part for _, message in _pairs(topics) for name, part in _parts(message).items()
+            },
         },
     }
+
+
+def _parts(message: type[Message]) -> dict[str, Any]:
+    parts: dict[str, Any] = _schema_with(message, _SHARED).get("$defs", {})
+    return parts
 
 
 def _pairs(topics: Iterable[Topic]) -> Iterable[tuple[Topic, type[Message]]]:
