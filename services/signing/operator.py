@@ -1,19 +1,25 @@
-"""What people do with seals at a terminal: verify one from its file, without a network."""
+"""What people do with seals at a terminal: take one out of the store, verify one from its file."""
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
+from uuid import UUID
 
+import asyncpg
 from cryptography import x509
 
-from services.signing.checks.bundle import Judgement, Verdict, judge
+from services.signing import store
+from services.signing.checks.bundle import FORMAT, Judgement, Verdict, judge
 from services.signing.domain.canonical import Json
 from services.signing.domain.rx_sign import RX_SIGN_1
+from services.signing.settings import Settings
 from shared import clock
+from shared.errors import NotFound
 
 EXIT: Final = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.UNDECIDED: 2}
 UNUSABLE: Final = 3
@@ -46,8 +52,41 @@ def verify(arguments: Sequence[str]) -> int:
     return EXIT[judgement.verdict]
 
 
+def export(arguments: Sequence[str]) -> int:
+    """Write the bundle of a sealed prescription, salts and personal data in it, for `verify` to read."""
+    parser = _Parser(
+        prog="python -m services.signing export",
+        description="Write a sealed prescription as a bundle to the standard output. It holds personal data.",
+    )
+    parser.add_argument("tenant", type=UUID, metavar="TENANT", help="id of the provider")
+    parser.add_argument(
+        "prescription", type=UUID, metavar="PRESCRIPTION", help="id of the prescription (a UUID)"
+    )
+    asked = parser.parse_args(arguments)
+    url = Settings.from_environment("SIGNING").database_url
+    try:
+        print(
+            json.dumps(
+                asyncio.run(_bundle(url, asked.tenant, asked.prescription)), ensure_ascii=False, indent=2
+            )
+        )
+    except (NotFound, OSError, asyncpg.PostgresError) as error:
+        print(f"cannot export: {error}", file=sys.stderr)
+        return UNUSABLE
+    return 0
+
+
+async def _bundle(url: str, tenant_id: UUID, prescription_id: UUID) -> dict[str, Json]:
+    conn = await asyncpg.connect(url)
+    try:
+        seal, disclosed = await store.newest(conn, tenant_id, prescription_id)
+    finally:
+        await conn.close()
+    return {"format": FORMAT, "seal": seal.jws.as_json(), "disclosures": json.loads(disclosed)}
+
+
 class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         # argparse would exit with 2, which here says that a seal could not be decided about.
         self.print_usage(sys.stderr)
         self.exit(UNUSABLE, f"{self.prog}: {message}\n")

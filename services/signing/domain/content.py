@@ -136,6 +136,10 @@ class Content:
     items: tuple[Item, ...]
     diagnosis: Diagnosis | None = None
 
+    @property
+    def group_count(self) -> int:
+        return 3 + len(self.items) + (self.diagnosis is not None)
+
     def groups(self) -> Mapping[str, Mapping[str, Json]]:
         """The data of each group by its name, in the order of the payload."""
         named = {"document": self.document, "patient": self.patient, "prescriber": self.prescriber}

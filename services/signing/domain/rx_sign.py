@@ -31,7 +31,7 @@ _LINE: Final = sealable(500)
 _POSOLOGY: Final = sealable(5000)
 _CAPTION: Final = sealable(1000)
 _AMOUNT: Final = decimal(30, 30)
-_COUNTRY: Final = pattern("[A-Z]{2}")
+_COUNTRY: Final = upper(pattern("[A-Z]{2}"))
 _TELEPHONE: Final = pattern(r"\+?[0-9]{1,40}")
 _OPAQUE: Final = pattern("[A-Za-z0-9._:/-]{1,64}")
 _HASH: Final = pattern("[A-Za-z0-9_-]{43}")
@@ -106,7 +106,7 @@ _ITEM: Final[Fields] = {
     "dose_amount": _AMOUNT,
     "dose_unit": _LINE,
     "frequency": _LINE,
-    "treatment_days": integer(1, 366),
+    "treatment_days": integer(1, 36_500),
     "as_needed": boolean,
     "substitution_allowed": boolean,
     "instructions": _POSOLOGY,

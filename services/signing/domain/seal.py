@@ -1,7 +1,9 @@
 """From content to the bytes that a provider's key signs, and to the seal (sections 6, 7 and 9)."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from services.signing.domain import b64url, jws
@@ -43,6 +45,27 @@ class Sealable:
     disclosures: tuple[Disclosure, ...]
     payload: bytes
 
+    @property
+    def content_digest(self) -> bytes:
+        """The same for the same content, whatever the salts. It may be guessed at: never send it anywhere."""
+        return hashlib.sha256(canonical([one.data for one in self.disclosures])).digest()
+
+    @property
+    def disclosed(self) -> bytes:
+        return canonical([one.as_json() for one in self.disclosures])
+
+    def under(self, *, alg: str, chain: Sequence[bytes], at: datetime) -> "Unsigned":
+        """What a key with this certificate has to sign, at this second."""
+        header = jws.header(alg=alg, cty=self.profile.cty, iat=int(at.timestamp()), chain=chain)
+        return Unsigned(header, self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealable:
+    """Content that no seal can hold, and why."""
+
+    faults: tuple[Fault, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
@@ -66,6 +89,14 @@ class Unsigned:
 def salts_of(chance: bytes) -> tuple[str, ...]:
     """One salt for each 16 bytes from the operating system's generator."""
     return tuple(b64url.encode(chance[at : at + SALT_BYTES]) for at in range(0, len(chance), SALT_BYTES))
+
+
+def sealable(content: Content, profile: Profile, chance: Callable[[int], bytes]) -> Sealable | Unsealable:
+    """What is to be signed, under salts that `chance` gives the bytes of."""
+    try:
+        return prepare(content, profile, salts_of(chance(SALT_BYTES * content.group_count)))
+    except Malformed as refused:
+        return Unsealable(refused.faults)
 
 
 def prepare(content: Content, profile: Profile, salts: Sequence[str]) -> Sealable:
@@ -103,3 +134,14 @@ def payload(profile: Profile, disclosures: Sequence[Disclosure]) -> dict[str, Js
         **{key: document[key] for key in profile.copied},
         "groups": [{"name": one.name, "digest": one.digest(profile.name)} for one in disclosures],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """A seal as it stands for ever."""
+
+    profile: str
+    algorithm: str
+    key_id: str
+    jws: Flattened
+    sealed_at: datetime

@@ -21,6 +21,10 @@ LEAF_LIFE: Final = timedelta(days=10 * 365)
 _BACKDATED: Final = timedelta(hours=1)  # The clocks of two machines may differ when the first seal is made.
 
 
+class Unfit(Exception):
+    """A key cannot be used: it does not open, does not match its certificate, or its time is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """The root key and its certificate, the anchor of the installation's seals."""
@@ -34,9 +38,14 @@ class Authority:
         path = directory / FILE
         if not path.exists():
             files.write_once(path, cls._new(now)._sealed(password), mode=files.PRIVATE)
-        key, certificate, _ = pkcs12.load_key_and_certificates(files.read_private(path), password)
+        if not files.is_private(path):
+            raise Unfit(f"{FILE} may be read by others than its owner")
+        try:
+            key, certificate, _ = pkcs12.load_key_and_certificates(path.read_bytes(), password)
+        except ValueError as error:
+            raise Unfit(f"{FILE} does not open with the password given") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate is None:
-            raise ValueError(f"{FILE} holds no key of an authority")
+            raise Unfit(f"{FILE} holds no key of an authority")
         (directory / ANCHOR).parent.mkdir(mode=0o755, exist_ok=True)
         files.write_once(directory / ANCHOR, certificate.public_bytes(Encoding.PEM), mode=files.PUBLIC)
         return cls(key, certificate)

@@ -27,11 +27,9 @@ def write_once(path: Path, data: bytes, *, mode: int) -> bool:
     return True
 
 
-def read_private(path: Path) -> bytes:
-    """The bytes of a key file. Raises PermissionError when others than its owner may read it."""
-    if path.stat().st_mode & 0o077:
-        raise PermissionError(f"{path.name} may be read by others than its owner")
-    return path.read_bytes()
+def is_private(path: Path) -> bool:
+    """Whether nobody but its owner may read or write it."""
+    return not path.stat().st_mode & 0o077
 
 
 def _sync_directory(directory: Path) -> None:

@@ -16,15 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding
 from cryptography.hazmat.primitives.serialization import pkcs12 as container
 
+from services.signing.domain.keys import SealKey
 from services.signing.signer import Signer, files
-from services.signing.signer.authority import Authority
+from services.signing.signer.authority import Authority, Unfit
+from services.signing.signer.publication import publication
 from services.signing.signer.signatures import fits, verifies
+from shared.errors import Unavailable
 
 OPEN_KEYS_MAX: Final = 4096
-
-
-class Unfit(Exception):
-    """A key cannot be used: it does not match its certificate, or its time is over."""
 
 
 class Pkcs12Signer:
@@ -38,7 +37,12 @@ class Pkcs12Signer:
 
     @classmethod
     def read(cls, path: Path, password: bytes) -> Self:
-        key, leaf, issuers = container.load_key_and_certificates(files.read_private(path), password)
+        if not files.is_private(path):
+            raise Unfit(f"{path.name} may be read by others than its owner")
+        try:
+            key, leaf, issuers = container.load_key_and_certificates(path.read_bytes(), password)
+        except ValueError as error:
+            raise Unfit(f"{path.name} does not open with the password given") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or leaf is None:
             raise Unfit(f"{path.name} holds no P-256 key with its certificate")
         between = [one for one in issuers if one.issuer != one.subject]  # A root proves nothing inside x5c.
@@ -54,29 +58,37 @@ class Pkcs12Keys:
 
     def __init__(self, directory: Path, password: bytes, clock: Callable[[], datetime]) -> None:
         self._directory, self._password, self._clock = directory, password, clock
-        self._open: OrderedDict[UUID, Signer] = OrderedDict()
+        self._open: OrderedDict[UUID, tuple[Signer, SealKey]] = OrderedDict()
 
     @classmethod
-    async def opened(
+    def opened(
         cls, directory: Path, password: bytes, *, environment: str, clock: Callable[[], datetime]
     ) -> Self:
-        """Makes the installation's authority at the first start. Raises Unfit in production."""
+        """Makes the installation's authority at the first start. Raises Unfit, in production always."""
         if environment == "production":
             raise Unfit("PKCS#12 keys are for development: production needs a hardware security module")
+        if not password:
+            raise Unfit("seal keys are not kept without a password")
         keys = cls(directory, password, clock)
-        await asyncio.to_thread(keys._authority)
+        keys._authority()
         return keys
 
-    async def of(self, tenant_id: UUID) -> Signer:
-        """The provider's seal key, made when it is first needed and tried before it is first used."""
-        if (signer := self._open.get(tenant_id)) is not None:
-            return signer
-        signer = await asyncio.to_thread(self._read_or_make, tenant_id)
+    async def of(self, tenant_id: UUID) -> tuple[Signer, SealKey]:
+        """The provider's seal key, made when it is first needed and tried before it is first used.
+
+        Raises Unavailable when the disk fails, Unfit when this one provider's key cannot be used.
+        """
+        if (found := self._open.get(tenant_id)) is not None:
+            return found
+        try:
+            signer = await asyncio.to_thread(self._read_or_make, tenant_id)
+        except OSError as error:
+            raise Unavailable("the directory of the seal keys cannot be used") from error
         await prove(signer, self._clock())
         if len(self._open) >= OPEN_KEYS_MAX:
             self._open.popitem(last=False)
-        self._open[tenant_id] = signer
-        return signer
+        found = self._open[tenant_id] = (signer, publication(signer, tenant_id))
+        return found
 
     def _read_or_make(self, tenant_id: UUID) -> Signer:
         path = self._directory / f"seal-{tenant_id}.p12"
