@@ -2,9 +2,24 @@
 
 import sys
 
-if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["verify", *arguments]:
+
+def command(arguments: list[str]) -> int:
+    """Imports only what a command needs: whoever verifies a seal has no broker."""
+    match arguments:
+        case ["verify", *rest]:
             from services.signing.operator import verify
 
-            sys.exit(verify(arguments))
+            return verify(rest)
+        case ["export", *rest]:
+            from services.signing.operator import export
+
+            return export(rest)
+        case _:
+            from services.signing.main import main
+
+            main()
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command(sys.argv[1:]))

@@ -10,6 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cryptography import x509
+from joserfc import jws as library
+from joserfc.jwk import JWKRegistry
+from joserfc.registry import HeaderParameter
+
 from contracts.prescription_events import SealRequested
 from contracts.signing_events import PrescriptionSealed, SealingRefused, SealKeyPublished
 from contracts.values import (
@@ -22,17 +27,13 @@ from contracts.values import (
     Product,
     Provider,
 )
-from cryptography import x509
-from joserfc import jws as library
-from joserfc.jwk import JWKRegistry
-from joserfc.registry import HeaderParameter
-
 from services.signing import handlers, operator, store
 from services.signing.checks.bundle import FORMAT, Judgement, Verdict, judge
 from services.signing.main import keys_published
 from services.signing.signer.pkcs12 import Pkcs12Keys
 from shared import clock
 from shared.database import Pool
+from shared.outbox import Outbox
 from tests.infrastructure import Database
 from tests.service.conftest import Deliver, kinds, open_pool_at, said
 
@@ -165,7 +166,8 @@ async def test_the_published_key_verifies_the_seal_in_a_library_that_is_not_ours
 
     key, sealed = await service.told()
     registry = library.JWSRegistry(
-        {name: HeaderParameter("ours", "str") for name in ("iat", "x5t#S256")}, algorithms=["ES256"]
+        {"iat": HeaderParameter("when", "int"), "x5t#S256": HeaderParameter("key", "str")},
+        algorithms=["ES256"],
     )
     registry.max_header_length = 16_384
     read = library.deserialize_compact(
@@ -373,20 +375,13 @@ async def test_a_seal_and_its_key_come_and_go_together(service: Service) -> None
     async with service.pool.acquire() as conn:
         undone = conn.transaction()
         await undone.start()
-        await handlers.on_seal_requested(seal_requested(), conn, _Unheard())
+        await handlers.on_seal_requested(seal_requested(), conn, Outbox())
         await undone.rollback()
     assert await service.pool.fetchval("SELECT count(*) FROM seal_key") == 0
 
     await service.deliver(seal_requested())
 
     assert kinds(await said(service.pool)) == ["SealKeyPublished", "PrescriptionSealed"]
-
-
-class _Unheard:
-    """An outbox whose transaction is undone."""
-
-    def announce(self, *messages: Any) -> None:
-        del messages
 
 
 async def test_one_provider_s_damaged_key_holds_up_no_other_provider(service: Service) -> None:

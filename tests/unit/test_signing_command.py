@@ -93,10 +93,10 @@ def test_a_file_that_is_no_bundle_fails_and_is_not_a_wrong_call(tmp_path: Path, 
 
 def test_the_command_verifies_where_no_network_can_be_opened(tmp_path: Path, anchors: Path) -> None:
     without_network = (
-        "import socket, sys\n"
-        "def refused(*_, **__): raise SystemExit(99)\n"
-        "socket.socket = socket.create_connection = socket.getaddrinfo = refused\n"
-        "import runpy\n"
+        "import runpy, sys\n"
+        "def watch(event, _):\n"
+        "    if event.startswith('socket.') and event != 'socket.__new__': sys.exit(f'network: {event}')\n"
+        "sys.addaudithook(watch)\n"
         "sys.argv = ['services.signing', *sys.argv[1:]]\n"
         "runpy.run_module('services.signing', run_name='__main__')\n"
     )

@@ -27,15 +27,14 @@ DIAGNOSES_MAX: Final = 20
 
 # Nothing that a dialect has accepted may fail here: its longest name, and its longest instructions joined
 # with dosage, route, frequency and duration.
-_LINE: Final = sealable(500)
+_LINE: Final = sealable(1000)
 _POSOLOGY: Final = sealable(5000)
-_CAPTION: Final = sealable(1000)
 _AMOUNT: Final = decimal(30, 30)
 _COUNTRY: Final = upper(pattern("[A-Z]{2}"))
 _TELEPHONE: Final = pattern(r"\+?[0-9]{1,40}")
 _OPAQUE: Final = pattern("[A-Za-z0-9._:/-]{1,64}")
 _HASH: Final = pattern("[A-Za-z0-9_-]{43}")
-_IDENTITY: Final = unbroken(compact(sealable(500)))
+_IDENTITY: Final = unbroken(compact(sealable(1000)))
 
 _NAMES: Final[Fields] = {"given_names": _LINE, "first_surname": _LINE, "second_surname": _LINE}
 _DOCUMENT_OF_IDENTITY: Final[Fields] = {"id_type": _LINE, "id_number": _IDENTITY}
@@ -118,7 +117,7 @@ _ITEM: Final[Fields] = {
 }
 _DIAGNOSIS: Final[Fields] = {
     "entries": many(
-        record({"system": one_of("ICD-10", "ICD-10-ES"), "code": _LINE, "text": _CAPTION}), DIAGNOSES_MAX
+        record({"system": one_of("ICD-10", "ICD-10-ES"), "code": _LINE, "text": _LINE}), DIAGNOSES_MAX
     )
 }
 
@@ -132,5 +131,5 @@ RX_SIGN_1: Final = Profile(
     copied=("prescription_id", "prescription_code", "version", "issued_at", "item_count"),
     items_max=ITEMS_MAX,
     # Room for the longest texts that the fields allow, in letters of four bytes: what was sealed can be read.
-    limits=Limits(bundle=16 * KIB * KIB, groups=12 * KIB * KIB, group=512 * KIB),
+    limits=Limits(bundle=32 * KIB * KIB, groups=24 * KIB * KIB, group=KIB * KIB),
 )
