@@ -1,0 +1,117 @@
+"""What stands on a printed prescription, as values."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """The languages that a document and its mail are written in."""
+
+    SPANISH = "es"
+    PORTUGUESE = "pt"
+    ENGLISH = "en"
+
+    @classmethod
+    def nearest(cls, tag: str | None) -> "Language":
+        """The language of a BCP 47 tag such as `pt-BR`; English for one that is not spoken here."""
+        primary = (tag or "").replace("_", "-").split("-")[0].lower()
+        return cls(primary) if primary in set(cls) else cls.ENGLISH
+
+
+class Status(StrEnum):
+    """What a pharmacist must know before reading on."""
+
+    DRAFT = "draft"
+    ISSUED = "issued"
+    PARTIALLY_DISPENSED = "partially_dispensed"
+    DISPENSED = "dispensed"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+# These are told by a page in front; the pages behind it stay as they were issued.
+ENDED = frozenset({Status.DISPENSED, Status.VOIDED, Status.EXPIRED})
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where the prescription was issued."""
+
+    name: str
+    address: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True)
+class Prescriber:
+    """Who takes responsibility for it."""
+
+    name: str
+    specialty: str | None = None
+    licence: str | None = None
+    registration: str | None = None
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Who is to take it."""
+
+    name: str
+    document: str | None = None
+    born: date | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One medicine, as prescribed; `duration` is used where the number of days is not known."""
+
+    number: int
+    product_name: str
+    posology: str
+    ingredients: tuple[str, ...] = ()
+    quantity: int | None = None
+    unit: str | None = None
+    duration_days: int | None = None
+    duration: str | None = None
+    substitution_allowed: bool = True
+
+
+@dataclass(frozen=True)
+class PrintedPrescription:
+    """All that the document says; whatever is not in here cannot come to be printed."""
+
+    language: Language
+    time_zone: str
+    status: Status
+    patient: Patient
+    prescriber: Prescriber
+    provider: Provider
+    items: tuple[Item, ...]
+    drawn_up_at: datetime
+    code: str | None = None
+    issued_at: datetime | None = None
+    valid_until: datetime | None = None
+    seal_digest: str | None = None
+    diagnoses: tuple[str, ...] = ()
+    confidential: bool = False
+    ended_at: datetime | None = None
+
+    @property
+    def sealed(self) -> bool:
+        """Only what bears a seal may be taken for a prescription."""
+        return self.seal_digest is not None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more can be dispensed on it."""
+        return self.status in ENDED
+
+
+def grouped(code: str) -> str:
+    """A prescription code as people read it aloud: its digits in groups of four."""
+    head, _, digits = code.rpartition("-")
+    if not digits.isdigit():
+        return code
+    groups = " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+    return f"{head}-{groups}" if head else groups

@@ -1,0 +1,33 @@
+"""The document that a patient carries to the pharmacy."""
+
+import hashlib
+
+from services.notification.domain.printed import PrintedPrescription
+from services.notification.domain.texts import TEXTS
+from services.notification.pdf import pages
+from services.notification.pdf.sheet import Sheet
+
+BYTES_MAX = 512 * 1024
+
+
+def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> bytes:
+    """The PDF of a prescription: the same bytes for the same content, a page in front when it has ended.
+
+    `verify_url` has a place `{code}`; without one the QR code holds the prescription code itself.
+    """
+    texts = TEXTS[printed.language]
+    sheet = Sheet(identity=hashlib.sha256(repr((printed, verify_url)).encode()).hexdigest()[:32])
+    sheet.set_lang(texts.tag)
+    sheet.set_title(f"{texts.title} {printed.code or ''}".strip())
+    sheet.set_author(printed.provider.name)
+    sheet.set_creator("Recepta")
+    sheet.set_creation_date(printed.issued_at or printed.drawn_up_at)
+    qr_content = (verify_url or "{code}").format(code=printed.code) if printed.code else None
+    laid = pages.laid_out(sheet, printed, texts, qr_content)
+    if printed.ended:
+        laid.insert(0, pages.notice(sheet, printed, texts))
+    for number, page in enumerate(laid):
+        if number:
+            sheet.add_page()
+        sheet.draw(page)
+    return bytes(sheet.output())
