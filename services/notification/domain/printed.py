@@ -35,31 +35,24 @@ ENDED = frozenset({Status.DISPENSED, Status.VOIDED, Status.EXPIRED})
 
 
 @dataclass(frozen=True)
-class Provider:
-    """Where the prescription was issued."""
-
-    name: str
-    address: str | None = None
-    phone: str | None = None
-
-
-@dataclass(frozen=True)
 class Prescriber:
     """Who takes responsibility for it."""
 
     name: str
     specialty: str | None = None
+    address: str | None = None
     licence: str | None = None
     registration: str | None = None
 
 
 @dataclass(frozen=True)
 class Patient:
-    """Who is to take it."""
+    """Who is to take it; a minor without a document is known by the guardian's."""
 
     name: str
     document: str | None = None
     born: date | None = None
+    guardian: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ class PrintedPrescription:
     status: Status
     patient: Patient
     prescriber: Prescriber
-    provider: Provider
+    provider_name: str
     items: tuple[Item, ...]
     drawn_up_at: datetime
     code: str | None = None

@@ -22,6 +22,7 @@ class Texts:
     patient: str
     prescriber: str
     born: str
+    guardian: str
     licence: str
     registration: str
     confidential: str
@@ -61,10 +62,6 @@ class Texts:
     mail_private: str
     file_name: str
 
-    otp_subject: str
-    otp_says: str
-    otp_private: str
-
     def on(self, moment: date) -> str:
         """A date as people write it."""
         return self.day.format(day=moment.day, month=self.months.split()[moment.month - 1], year=moment.year)
@@ -89,6 +86,7 @@ SPANISH: Final = Texts(
     patient="Paciente",
     prescriber="Prescriptor",
     born="Fecha de nacimiento: {date}",
+    guardian="Responsable: {name}",
     licence="N.º de colegiado: {number}",
     registration="Registro profesional: {number}",
     confidential="Confidencial",
@@ -139,9 +137,6 @@ SPANISH: Final = Texts(
     mail_ended="Atención: {title}. {says}",
     mail_private="Si este mensaje no es para usted, bórrelo. Es un envío automático; no lo responda.",
     file_name="receta",
-    otp_subject="Su código de verificación",
-    otp_says="Su código de verificación es {code}. Caduca en {minutes} minutos.",
-    otp_private="Déselo solo a la farmacia que se lo pide. Si usted no lo ha pedido, ignore este mensaje.",
 )
 
 PORTUGUESE: Final = Texts(
@@ -152,6 +147,7 @@ PORTUGUESE: Final = Texts(
     patient="Paciente",
     prescriber="Prescritor",
     born="Data de nascimento: {date}",
+    guardian="Responsável: {name}",
     licence="Registro no conselho: {number}",
     registration="Inscrição profissional: {number}",
     confidential="Confidencial",
@@ -202,9 +198,6 @@ PORTUGUESE: Final = Texts(
     mail_ended="Atenção: {title}. {says}",
     mail_private="Se esta mensagem não é para você, apague-a, por favor. Envio automático; não responda.",
     file_name="receita",
-    otp_subject="Seu código de verificação",
-    otp_says="Seu código de verificação é {code}. Ele expira em {minutes} minutos.",
-    otp_private="Informe-o somente à farmácia que o pediu. Se você não o pediu, ignore esta mensagem.",
 )
 
 ENGLISH: Final = Texts(
@@ -215,6 +208,7 @@ ENGLISH: Final = Texts(
     patient="Patient",
     prescriber="Prescriber",
     born="Date of birth: {date}",
+    guardian="Guardian: {name}",
     licence="Medical licence: {number}",
     registration="Registration: {number}",
     confidential="Confidential",
@@ -265,9 +259,6 @@ ENGLISH: Final = Texts(
     mail_ended="Please note: {title}. {says}",
     mail_private="If this message is not for you, please delete it. It is sent automatically; do not reply.",
     file_name="prescription",
-    otp_subject="Your verification code",
-    otp_says="Your verification code is {code}. It expires in {minutes} minutes.",
-    otp_private="Give it only to the pharmacy that asks you. If you did not ask for it, ignore this message.",
 )
 
 TEXTS: Final[Mapping[Language, Texts]] = MappingProxyType(

@@ -1,25 +1,41 @@
 """The document that a patient carries to the pharmacy."""
 
 import hashlib
+from typing import Final
 
 from services.notification.domain.printed import PrintedPrescription
 from services.notification.domain.texts import TEXTS
 from services.notification.pdf import pages
 from services.notification.pdf.sheet import Sheet
 
-BYTES_MAX = 512 * 1024
+BYTES_MAX: Final = 512 * 1024
+
+
+class Unprintable(Exception):
+    """The engine failed on this content, or the result is too large to travel; says a type or a size, no more."""
 
 
 def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> bytes:
     """The PDF of a prescription: the same bytes for the same content, a page in front when it has ended.
 
     `verify_url` has a place `{code}`; without one the QR code holds the prescription code itself.
+    Raises Unprintable, so that whoever asked can be told.
     """
+    try:
+        content = _made(printed, verify_url)
+    except Exception as error:  # fpdf2 and fontTools fail on strangers' letters in ways they do not list.
+        raise Unprintable(type(error).__name__) from error
+    if len(content) > BYTES_MAX:
+        raise Unprintable(f"{len(content)} bytes")
+    return content
+
+
+def _made(printed: PrintedPrescription, verify_url: str | None) -> bytes:
     texts = TEXTS[printed.language]
     sheet = Sheet(identity=hashlib.sha256(repr((printed, verify_url)).encode()).hexdigest()[:32])
     sheet.set_lang(texts.tag)
     sheet.set_title(f"{texts.title} {printed.code or ''}".strip())
-    sheet.set_author(printed.provider.name)
+    sheet.set_author(printed.provider_name)
     sheet.set_creator("Recepta")
     sheet.set_creation_date(printed.issued_at or printed.drawn_up_at)
     qr_content = (verify_url or "{code}").format(code=printed.code) if printed.code else None

@@ -39,8 +39,7 @@ class Column:
 def letterhead(sheet: Sheet, printed: PrintedPrescription, texts: Texts) -> Block:
     """Who issued it, what it is, and whether it is confidential."""
     left = Column(sheet, MARGIN, 100)
-    left.add(printed.provider.name, style.PROVIDER)
-    left.add(printed.provider.address, style.DETAIL, gap=0.8).add(printed.provider.phone, style.DETAIL)
+    left.add(printed.provider_name, style.PROVIDER)
     right = Column(sheet, MARGIN + 104, WIDTH - 104)
     right.add(texts.title, style.TITLE, align="R")
     if printed.confidential:
@@ -83,8 +82,11 @@ def people(sheet: Sheet, printed: PrintedPrescription, texts: Texts) -> Block:
     left.add(patient.document, style.DETAIL)
     if patient.born:
         left.add(texts.born.format(date=texts.on(patient.born)), style.DETAIL)
+    if patient.guardian:
+        left.add(texts.guardian.format(name=patient.guardian), style.DETAIL)
     right = Column(sheet, MARGIN + half + 8, half).add(texts.prescriber, style.LABEL)
     right.add(prescriber.name, style.NAME, gap=0.3).add(prescriber.specialty, style.DETAIL)
+    right.add(prescriber.address, style.DETAIL)
     for form, number in ((texts.licence, prescriber.licence), (texts.registration, prescriber.registration)):
         right.add(form.format(number=number) if number else None, style.DETAIL)
     return Block(max(left.bottom, right.bottom), (*left.marks, *right.marks))
@@ -140,7 +142,7 @@ def seal(sheet: Sheet, printed: PrintedPrescription, texts: Texts) -> Block:
 def running_head(sheet: Sheet, printed: PrintedPrescription) -> Block:
     """On each page after the first: whose prescription this is."""
     column = Column(sheet, MARGIN, WIDTH).add(
-        f"{printed.patient.name} · {printed.provider.name}", style.DETAIL
+        f"{printed.patient.name} · {printed.provider_name}", style.DETAIL
     )
     rule = Tint(MARGIN, column.bottom + 1.5, WIDTH, 0.5, style.ACCENT)
     return Block(rule.y + rule.height, (*column.marks, rule))
