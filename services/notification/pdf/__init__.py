@@ -12,7 +12,7 @@ BYTES_MAX: Final = 512 * 1024
 
 
 class Unprintable(Exception):
-    """The engine failed on this content, or the result is too large to travel; says a type or a size, no more."""
+    """The engine failed on this content, or the result is too large; the text is a type or a size."""
 
 
 def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> bytes:
@@ -23,8 +23,9 @@ def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> byte
     """
     try:
         content = _made(printed, verify_url)
-    except Exception as error:  # fpdf2 and fontTools fail on strangers' letters in ways they do not list.
-        raise Unprintable(type(error).__name__) from error
+    except Exception as error:
+        # Engine and fonts fail on strangers' letters in ways they do not list, and quote them when they do.
+        raise Unprintable(type(error).__name__) from None
     if len(content) > BYTES_MAX:
         raise Unprintable(f"{len(content)} bytes")
     return content

@@ -13,7 +13,7 @@ from services.notification.pdf.style import MARGIN, WIDTH, Style
 
 GAP: Final = 6.0
 QR_WIDTH: Final = 38.0
-FACTS_WIDTH: Final = 36.0
+QUANTITY_WIDTH: Final = 36.0
 NUMBER_WIDTH: Final = 9.0
 DOSE_LINES_MAX: Final = 20
 
@@ -114,11 +114,11 @@ def item(sheet: Sheet, one: Item, texts: Texts) -> list[Block]:
     """A medicine: its name, how much of it, and above all how to take it, over several blocks if need be."""
     top, x = 2.5, MARGIN + NUMBER_WIDTH
     number = sheet.words(f"{one.number}", style.NUMBER, x=MARGIN, y=top, width=NUMBER_WIDTH - 1)
-    left = Column(sheet, x, WIDTH - NUMBER_WIDTH - FACTS_WIDTH - 5, top)
+    left = Column(sheet, x, WIDTH - NUMBER_WIDTH - QUANTITY_WIDTH - 5, top)
     left.add(one.product_name, style.PRODUCT).add(" + ".join(one.ingredients), style.DETAIL)
     if not one.substitution_allowed:
         left.add(texts.no_substitution.upper(), style.WARNING, gap=0.3)
-    right = _facts(sheet, one, texts, top)
+    right = _quantity(sheet, one, texts, top)
     rule = Tint(MARGIN, 0, WIDTH, 0.25, style.FAINT)
     box_top = max(left.bottom, right.bottom) + 1.5
     about = Block(box_top, (rule, number, *left.marks, *right.marks))
@@ -176,27 +176,32 @@ def _dates(printed: PrintedPrescription, texts: Texts) -> Iterable[tuple[str, st
 
 
 def _doses(sheet: Sheet, one: Item, texts: Texts) -> list[Block]:
-    """How to take it, in boxes of so many lines that one always fits on a page."""
+    """How to take it and for how long, in boxes of so many lines that one always fits on a page."""
     x, width = MARGIN + NUMBER_WIDTH, WIDTH - NUMBER_WIDTH
     words = sheet.paragraphs(one.posology, style.POSOLOGY, x=x + 3.5, width=width - 7)
     boxes = []
     for start in range(0, len(words.lines), DOSE_LINES_MAX):
         label = f"{one.number} · {texts.posology}" if start else texts.posology
-        column = Column(sheet, x + 3.5, width - 7, 2).add(label, style.LABEL)
-        part = replace(words, y=column.bottom + 0.3, lines=words.lines[start : start + DOSE_LINES_MAX])
-        height = part.y + part.height + 2.5
+        left = Column(sheet, x + 3.5, 50, 2).add(label, style.LABEL)
+        right = Column(sheet, x + 56, width - 59.5, 2)
+        right.add(None if start else _duration(one, texts), style.DURATION, align="R")
+        top = max(left.bottom, right.bottom) + 0.3
+        part = replace(words, y=top, lines=words.lines[start : start + DOSE_LINES_MAX])
+        height = top + part.height + 2.5
         box = Tint(x, 0, width, height, style.DOSE, radius=1.5)
         bar = Tint(x, 0, 1.1, height, style.ACCENT)
-        boxes.append(Block(height + 2.5, (box, bar, *column.marks, part)))
+        boxes.append(Block(height + 2.5, (box, bar, *left.marks, *right.marks, part)))
     return boxes
 
 
-def _facts(sheet: Sheet, one: Item, texts: Texts, top: float) -> Column:
-    column = Column(sheet, MARGIN + WIDTH - FACTS_WIDTH, FACTS_WIDTH, top)
-    if one.quantity is not None:
-        quantity = f"{one.quantity} {one.unit}" if one.unit else str(one.quantity)
-        column.add(texts.quantity, style.LABEL, align="R").add(quantity, style.FACT, align="R")
-    duration = texts.for_days(one.duration_days) if one.duration_days else one.duration
-    if duration:
-        column.add(texts.duration, style.LABEL, gap=0.8, align="R").add(duration, style.FACT, align="R")
-    return column
+def _duration(one: Item, texts: Texts) -> str | None:
+    length = texts.for_days(one.duration_days) if one.duration_days else one.duration
+    return f"{texts.duration}: {length}" if length else None
+
+
+def _quantity(sheet: Sheet, one: Item, texts: Texts, top: float) -> Column:
+    column = Column(sheet, MARGIN + WIDTH - QUANTITY_WIDTH, QUANTITY_WIDTH, top)
+    if one.quantity is None:
+        return column
+    amount = f"{one.quantity} {one.unit}" if one.unit else str(one.quantity)
+    return column.add(texts.quantity, style.LABEL, align="R").add(amount, style.FACT, align="R")
