@@ -1,5 +1,6 @@
 """Mail with the document attached: how it is composed, and how it is handed to an SMTP server."""
 
+import asyncio
 import re
 import ssl
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ ADDRESS_MAX: Final = 254  # RFC 5321, 4.5.3.1.3, without the angle brackets
 ADDRESS: Final = re.compile(r"[^\s@<>()\[\],;:\"\\]{1,64}@[^\s@<>()\[\],;:\"\\]+")
 PERMANENT: Final = range(500, 600)
 
-Tls = Literal["auto", "required", "implicit", "off"]
+Tls = Literal["auto", "required", "implicit"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class SmtpMailer:
     tls: Tls = "auto"
     username: str | None = None
     password: str | None = None
-    timeout_seconds: float = 20.0
+    seconds_max: float = 30.0
     # None: the certificates that this machine trusts.
     trust: ssl.SSLContext | None = None
 
@@ -85,14 +86,16 @@ class SmtpMailer:
         message = composed(letter, self.sender)
         smtp = self._connection()
         try:
+            # The library's limit is for each step, and there are eight.
             with translated():
-                await smtp.connect()
-                await smtp.sendmail(
-                    self.sender.address,
-                    [message["To"].addresses[0].addr_spec],
-                    message.as_bytes(),
-                    mail_options=["SMTPUTF8"] if message.policy is UTF8_LINES else [],
-                )
+                async with asyncio.timeout(self.seconds_max):
+                    await smtp.connect()
+                    await smtp.sendmail(
+                        self.sender.address,
+                        [message["To"].addresses[0].addr_spec],
+                        message.as_bytes(),
+                        mail_options=["SMTPUTF8"] if message.policy is UTF8_LINES else [],
+                    )
         finally:
             # Without QUIT: after the server's answer to the text nothing may turn a success into a failure.
             smtp.close()
@@ -107,9 +110,10 @@ class SmtpMailer:
             password=self.password,
             # The default asks the name service for this machine's name, and blocks on it.
             local_hostname=self.sender.domain,
-            timeout=self.timeout_seconds,
+            timeout=self.seconds_max,
             use_tls=self.tls == "implicit",
-            start_tls={"off": False, "implicit": False}.get(self.tls, True if demanded else None),
+            # None: where the server offers it.
+            start_tls=False if self.tls == "implicit" else (True if demanded else None),
             tls_context=self.trust,
         )
 

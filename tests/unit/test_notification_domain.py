@@ -5,12 +5,16 @@ from uuid import UUID
 
 import pytest
 
-from services.notification.domain.delivery import TRYING_MAX, masked, message_id, next_attempt
+from services.notification.domain.delivery import TRYING_MAX, Delivery, masked, message_id
 from services.notification.domain.printed import Language, grouped
 from services.notification.domain.texts import TEXTS
-from tests.notification_builders import CODE, ISSUED_AT
+from tests.notification_builders import CODE, ISSUED_AT, printed
 
 DELIVERY = UUID("019eff82-7400-74a6-b57f-7c843a69c3b1")
+
+
+def attempted(times: int) -> Delivery:
+    return Delivery(DELIVERY, DELIVERY, DELIVERY, "ana@mail.example", printed(), ISSUED_AT, attempts=times)
 
 
 def test_a_delivery_has_one_message_id_for_ever():
@@ -20,7 +24,7 @@ def test_a_delivery_has_one_message_id_for_ever():
 def test_it_is_tried_again_soon_then_less_and_less_often_for_a_day():
     now, waits = ISSUED_AT, []
 
-    while (due := next_attempt(ISSUED_AT, len(waits) + 1, now)) is not None:
+    while (due := attempted(len(waits) + 1).next_attempt(now)) is not None:
         waits.append(due - now)
         now = due
 
@@ -30,7 +34,7 @@ def test_it_is_tried_again_soon_then_less_and_less_often_for_a_day():
 
 
 def test_after_a_day_it_is_not_tried_again():
-    assert next_attempt(ISSUED_AT, 1, ISSUED_AT + TRYING_MAX) is None
+    assert attempted(1).next_attempt(ISSUED_AT + TRYING_MAX) is None
 
 
 @pytest.mark.parametrize(

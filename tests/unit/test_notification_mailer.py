@@ -176,7 +176,7 @@ async def listening(server: Server, tls_context: ssl.SSLContext | None = None) -
         return SMTP(server, hostname="mail.example", enable_SMTPUTF8=True, loop=loop, tls_context=tls_context)
 
     listener = await loop.create_server(session, "127.0.0.1", 0)
-    yield SmtpMailer("127.0.0.1", listener.sockets[0].getsockname()[1], SENDER, timeout_seconds=2.0)
+    yield SmtpMailer("127.0.0.1", listener.sockets[0].getsockname()[1], SENDER, seconds_max=2.0)
     listener.close()
     await listener.wait_closed()
 
@@ -230,7 +230,7 @@ async def test_what_the_server_refuses_for_now_may_succeed_later(mailer, server,
 
 async def test_a_server_that_is_not_there_may_come_back():
     with pytest.raises(Unavailable):
-        await SmtpMailer("127.0.0.1", 1, SENDER, timeout_seconds=1.0).send(LETTER)
+        await SmtpMailer("127.0.0.1", 1, SENDER, seconds_max=1.0).send(LETTER)
 
 
 async def test_a_server_that_never_answers_holds_nobody_up():
@@ -238,7 +238,7 @@ async def test_a_server_that_never_answers_holds_nobody_up():
     port = silent.sockets[0].getsockname()[1]
 
     with pytest.raises(Unavailable):
-        await asyncio.wait_for(SmtpMailer("127.0.0.1", port, SENDER, timeout_seconds=0.2).send(LETTER), 5)
+        await asyncio.wait_for(SmtpMailer("127.0.0.1", port, SENDER, seconds_max=0.2).send(LETTER), 5)
 
     silent.close()
 

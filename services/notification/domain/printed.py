@@ -3,6 +3,15 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from uuid import UUID
+
+
+class Refused(Exception):
+    """There can be no such document; `code` is what the client gets, and the text is about no patient."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Language(StrEnum):
@@ -90,6 +99,10 @@ class PrintedPrescription:
     confidential: bool = False
     ended_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise Refused("items_required", "a prescription without items cannot be printed")
+
     @property
     def sealed(self) -> bool:
         """Only what bears a seal may be taken for a prescription."""
@@ -99,6 +112,20 @@ class PrintedPrescription:
     def ended(self) -> bool:
         """Nothing more can be dispensed on it."""
         return self.status in ENDED
+
+
+@dataclass(frozen=True)
+class WantedDocument:
+    """A document that somebody waits for; `language` is as they wrote it."""
+
+    tenant_id: UUID
+    prescription_id: UUID
+    request_id: UUID
+    document_id: UUID
+    revision: int
+    language: str
+    printed: PrintedPrescription
+    correlation: str | None = None
 
 
 def grouped(code: str) -> str:

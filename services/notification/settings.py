@@ -1,0 +1,57 @@
+"""What an operator says of the mail server and of the documents."""
+
+from email.utils import parseaddr
+from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, model_validator
+
+from shared import settings
+
+
+class Settings(settings.Settings):
+    """`NOTIFICATION_…`; the password may stand in a file of its own: `NOTIFICATION_SMTP_PASSWORD_FILE`."""
+
+    smtp_url: Annotated[str, Field(pattern=r"^smtps?://[^/?#]+$")]
+    """`smtp://` encrypts where the server offers it, with a user always; `smtps://` from the start."""
+    smtp_password: str | None = None
+    smtp_tls_required: bool = False
+    smtp_seconds_max: Annotated[float, Field(gt=0, le=60)] = 30.0
+    mail_from: str
+    """`Recepta <no-reply@rx.example.org>`; Message-IDs end with its domain."""
+    verify_url: Annotated[str, Field(pattern=r"^https?://\S*\{code\}\S*$")] | None = None
+    """Where the QR code leads, with a place `{code}`; none: it holds the prescription code itself."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if not self.mail_address.rpartition("@")[2] or not self.smtp_host:
+            raise ValueError("an address without a host")
+        return self
+
+    @property
+    def mail_name(self) -> str:
+        return parseaddr(self.mail_from)[0]
+
+    @property
+    def mail_address(self) -> str:
+        return parseaddr(self.mail_from)[1]
+
+    @property
+    def smtp_host(self) -> str:
+        return urlsplit(self.smtp_url).hostname or ""
+
+    @property
+    def smtp_port(self) -> int:
+        found = urlsplit(self.smtp_url)
+        return found.port or (465 if found.scheme == "smtps" else 587)
+
+    @property
+    def smtp_tls(self) -> Literal["auto", "required", "implicit"]:
+        if urlsplit(self.smtp_url).scheme == "smtps":
+            return "implicit"
+        return "required" if self.smtp_tls_required else "auto"
+
+    @property
+    def smtp_user(self) -> str | None:
+        user = urlsplit(self.smtp_url).username
+        return unquote(user) if user else None
