@@ -24,7 +24,7 @@ PARACETAMOL = Item(
     posology="1 comprimido cada 8 horas, con un vaso de agua",
     ingredients=("PARACETAMOL",),
     quantity=30,
-    unit="comprimidos",
+    unit="tablet",
     duration_days=10,
 )
 AMOXICILLIN = Item(
@@ -33,7 +33,7 @@ AMOXICILLIN = Item(
     posology="1 comprimido cada 12 horas con las comidas",
     ingredients=("AMOXICILINA", "ACIDO CLAVULANICO"),
     quantity=14,
-    unit="comprimidos",
+    unit="tablet",
     duration_days=7,
     substitution_allowed=False,
 )
@@ -43,7 +43,7 @@ SALBUTAMOL = Item(
     posology="2 inhalaciones si hay dificultad para respirar; máximo 8 al día",
     ingredients=("SALBUTAMOL",),
     quantity=1,
-    unit="inhalador",
+    unit="inhaler",
     duration="según necesidad",
 )
 ISSUED = PrintedPrescription(

@@ -42,14 +42,15 @@ _ENDED: Final = {
 def printed(prescription: values.Prescription, language: str) -> PrintedPrescription:
     """What stands on the document of this state; notes, findings and clinical notes are never among it."""
     sealed = prescription.seal is not None
+    spoken = Language.nearest(language)
     return PrintedPrescription(
-        language=Language.nearest(language),
+        language=spoken,
         time_zone=prescription.provider.time_zone,
         status=_status(prescription),
         patient=_patient(prescription.patient),
         prescriber=_prescriber(prescription.doctor),
         provider_name=prescription.provider.name,
-        items=tuple(_item(number, one) for number, one in enumerate(prescription.items, start=1)),
+        items=tuple(_item(number, one, spoken) for number, one in enumerate(prescription.items, start=1)),
         drawn_up_at=prescription.created_at,
         code=prescription.prescription_code if sealed else None,
         issued_at=(prescription.issued_at or prescription.signed_at) if sealed else None,
@@ -214,8 +215,9 @@ def _prescriber(doctor: values.Doctor) -> Prescriber:
     )
 
 
-def _item(number: int, item: values.Item) -> Item:
+def _item(number: int, item: values.Item, language: Language) -> Item:
     product = item.product
+    translated = product.names.get(language) if product else None
     on_file = product.active_ingredients if product else ()
     # Items of the other dialect have no posology of their own (osigu-dialect 5.8).
     told = item.posology or _joined((item.dosage, item.route, item.frequency, item.instructions), ", ")
@@ -223,6 +225,7 @@ def _item(number: int, item: values.Item) -> Item:
         number=number,
         product_name=item.medication_name,
         posology=told or NOT_SAID,
+        translated_name=translated if translated != item.medication_name else None,
         ingredients=item.ingredients or tuple(one.name for one in on_file),
         quantity=item.quantity,
         unit=item.unit or (product.dosage_unit if product else None),

@@ -58,7 +58,7 @@ async def make_document(job: Job, tools: Tools) -> Finish:
     return keep_and_give
 
 
-@works.on("mail", lease_seconds=MAIL_LEASE_SECONDS, concurrency=4)
+@works.on("mail", lease_seconds=MAIL_LEASE_SECONDS, concurrency=8)
 async def mail(job: Job, tools: Tools) -> Finish:
     """Attempt one delivery. Its Message-ID is committed before, so that a repeat is known as one."""
     delivery_id = UUID(job.key)

@@ -100,3 +100,24 @@ def test_every_language_has_twelve_months_and_counts_days(language):
 )
 def test_a_moment_says_how_far_it_is_from_utc(time_zone, shown):
     assert TEXTS[Language.ENGLISH].at(ISSUED_AT, time_zone) == shown
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_language_names_the_same_units_for_one_and_for_several(language):
+    units = TEXTS[language].units
+
+    assert set(units) == set(TEXTS[Language.ENGLISH].units)
+    assert all(name.count("|") == 1 and all(name.split("|")) for name in units.values())
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "shown"),
+    [
+        (1, "tablet", "1 comprimido"),
+        (30, "tablet", "30 comprimidos"),
+        (2, "caja azul", "2 caja azul"),
+        (5, None, "5"),
+    ],
+)
+def test_a_quantity_is_counted_in_the_patients_language(quantity, unit, shown):
+    assert TEXTS[Language.SPANISH].amount(quantity, unit) == shown

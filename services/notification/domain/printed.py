@@ -66,11 +66,15 @@ class Patient:
 
 @dataclass(frozen=True)
 class Item:
-    """One medicine, as prescribed; `duration` is used where the number of days is not known."""
+    """One medicine, as prescribed, with its name in the patient's language where that is another.
+
+    `duration` counts where the days are not known; `unit` is the catalogue's slug, or as it was written.
+    """
 
     number: int
     product_name: str
     posology: str
+    translated_name: str | None = None
     ingredients: tuple[str, ...] = ()
     quantity: int | None = None
     unit: str | None = None

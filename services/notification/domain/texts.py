@@ -40,6 +40,7 @@ class Texts:
     duration: str
     one_day: str
     days: str
+    units: Mapping[str, str]
     no_substitution: str
 
     seal: str
@@ -73,6 +74,11 @@ class Texts:
         sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
         return f"{self.on(local.date())}, {local:%H:%M} (UTC{sign}{hours:02}:{rest:02})"
 
+    def amount(self, quantity: int, unit: str | None) -> str:
+        """So many of a unit; one that is no slug of the catalogue stands as it was written."""
+        one, _, several = self.units.get(unit or "", unit or "").partition("|")
+        return f"{quantity} {one if quantity == 1 else several or one}".strip()
+
     def for_days(self, days: int) -> str:
         """A length of treatment."""
         return self.one_day if days == 1 else self.days.format(days=days)
@@ -102,6 +108,27 @@ SPANISH: Final = Texts(
     duration="Duración",
     one_day="1 día",
     days="{days} días",
+    units=MappingProxyType(
+        {
+            "tablet": "comprimido|comprimidos",
+            "capsule": "cápsula|cápsulas",
+            "sachet": "sobre|sobres",
+            "ampoule": "ampolla|ampollas",
+            "vial": "vial|viales",
+            "syringe": "jeringa|jeringas",
+            "pen": "pluma|plumas",
+            "inhaler": "inhalador|inhaladores",
+            "puff": "inhalación|inhalaciones",
+            "patch": "parche|parches",
+            "suppository": "supositorio|supositorios",
+            "drop": "gota|gotas",
+            "bottle": "frasco|frascos",
+            "tube": "tubo|tubos",
+            "dose": "dosis|dosis",
+            "unit": "unidad|unidades",
+            "pack": "envase|envases",
+        }
+    ),
     no_substitution="No sustituir",
     seal="Sello electrónico",
     seal_says="El contenido de esta receta está sellado electrónicamente. La huella de abajo identifica el "
@@ -163,6 +190,27 @@ PORTUGUESE: Final = Texts(
     duration="Duração",
     one_day="1 dia",
     days="{days} dias",
+    units=MappingProxyType(
+        {
+            "tablet": "comprimido|comprimidos",
+            "capsule": "cápsula|cápsulas",
+            "sachet": "sachê|sachês",
+            "ampoule": "ampola|ampolas",
+            "vial": "frasco-ampola|frascos-ampola",
+            "syringe": "seringa|seringas",
+            "pen": "caneta|canetas",
+            "inhaler": "inalador|inaladores",
+            "puff": "inalação|inalações",
+            "patch": "adesivo|adesivos",
+            "suppository": "supositório|supositórios",
+            "drop": "gota|gotas",
+            "bottle": "frasco|frascos",
+            "tube": "bisnaga|bisnagas",
+            "dose": "dose|doses",
+            "unit": "unidade|unidades",
+            "pack": "embalagem|embalagens",
+        }
+    ),
     no_substitution="Não substituir",
     seal="Selo eletrônico",
     seal_says="O conteúdo desta receita está selado eletronicamente. O resumo abaixo identifica o conteúdo "
@@ -224,6 +272,27 @@ ENGLISH: Final = Texts(
     duration="Duration",
     one_day="1 day",
     days="{days} days",
+    units=MappingProxyType(
+        {
+            "tablet": "tablet|tablets",
+            "capsule": "capsule|capsules",
+            "sachet": "sachet|sachets",
+            "ampoule": "ampoule|ampoules",
+            "vial": "vial|vials",
+            "syringe": "syringe|syringes",
+            "pen": "pen|pens",
+            "inhaler": "inhaler|inhalers",
+            "puff": "puff|puffs",
+            "patch": "patch|patches",
+            "suppository": "suppository|suppositories",
+            "drop": "drop|drops",
+            "bottle": "bottle|bottles",
+            "tube": "tube|tubes",
+            "dose": "dose|doses",
+            "unit": "unit|units",
+            "pack": "pack|packs",
+        }
+    ),
     no_substitution="Do not substitute",
     seal="Electronic seal",
     seal_says="The content of this prescription is sealed electronically. The digest below identifies the "

@@ -115,7 +115,8 @@ def item(sheet: Sheet, one: Item, texts: Texts) -> list[Block]:
     top, x = 2.5, MARGIN + NUMBER_WIDTH
     number = sheet.words(f"{one.number}", style.NUMBER, x=MARGIN, y=top, width=NUMBER_WIDTH - 1)
     left = Column(sheet, x, WIDTH - NUMBER_WIDTH - QUANTITY_WIDTH - 5, top)
-    left.add(one.product_name, style.PRODUCT).add(" + ".join(one.ingredients), style.DETAIL)
+    left.add(one.product_name, style.PRODUCT).add(one.translated_name, style.DETAIL)
+    left.add(" + ".join(one.ingredients), style.DETAIL)
     if not one.substitution_allowed:
         left.add(texts.no_substitution.upper(), style.WARNING, gap=0.3)
     right = _quantity(sheet, one, texts, top)
@@ -203,5 +204,5 @@ def _quantity(sheet: Sheet, one: Item, texts: Texts, top: float) -> Column:
     column = Column(sheet, MARGIN + WIDTH - QUANTITY_WIDTH, QUANTITY_WIDTH, top)
     if one.quantity is None:
         return column
-    amount = f"{one.quantity} {one.unit}" if one.unit else str(one.quantity)
-    return column.add(texts.quantity, style.LABEL, align="R").add(amount, style.FACT, align="R")
+    column.add(texts.quantity, style.LABEL, align="R")
+    return column.add(texts.amount(one.quantity, one.unit), style.FACT, align="R")
