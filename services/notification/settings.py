@@ -1,10 +1,10 @@
 """What an operator says of the mail server and of the documents."""
 
 from email.utils import parseaddr
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from shared import settings
 
@@ -22,11 +22,21 @@ class Settings(settings.Settings):
     verify_url: Annotated[str, Field(pattern=r"^https?://\S*\{code\}\S*$")] | None = None
     """Where the QR code leads, with a place `{code}`; none: it holds the prescription code itself."""
 
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        if not self.mail_address.rpartition("@")[2] or not self.smtp_host:
-            raise ValueError("an address without a host")
-        return self
+    @field_validator("mail_from")
+    @classmethod
+    def _has_an_address(cls, value: str) -> str:
+        local, _, domain = parseaddr(value)[1].partition("@")
+        if not local or not domain:
+            raise ValueError("no address")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _has_a_host(cls, value: str) -> str:
+        found = urlsplit(value)
+        if not found.hostname or found.port == 0:
+            raise ValueError("no host")
+        return value
 
     @property
     def mail_name(self) -> str:
