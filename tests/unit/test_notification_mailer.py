@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -168,12 +168,12 @@ def server():
 
 
 @asynccontextmanager
-async def listening(server: Server, tls_context: ssl.SSLContext | None = None) -> AsyncIterator[SmtpMailer]:
+async def listening(server: Server, **options: object) -> AsyncIterator[SmtpMailer]:
     """A mailer for a server on a free port of this machine."""
     loop = asyncio.get_running_loop()
 
     def session() -> SMTP:
-        return SMTP(server, hostname="mail.example", enable_SMTPUTF8=True, loop=loop, tls_context=tls_context)
+        return SMTP(server, hostname="mail.example", enable_SMTPUTF8=True, loop=loop, **options)
 
     listener = await loop.create_server(session, "127.0.0.1", 0)
     yield SmtpMailer("127.0.0.1", listener.sockets[0].getsockname()[1], SENDER, seconds_max=2.0)
@@ -243,13 +243,18 @@ async def test_a_server_that_never_answers_holds_nobody_up():
     silent.close()
 
 
-async def test_a_password_is_never_sent_in_the_clear(mailer, server):
-    with_password = replace(mailer, username="recepta", password="secret")
+async def test_a_password_is_never_sent_in_the_clear(server):
+    heard = []
 
-    with pytest.raises(Unavailable):
-        await with_password.send(LETTER)
+    def authenticator(smtp, session, envelope, mechanism, credentials):
+        heard.append(mechanism)
+        return AuthResult(success=True)
 
-    assert server.kept == []
+    async with listening(server, auth_require_tls=False, authenticator=authenticator) as mailer:
+        with pytest.raises(Unavailable):
+            await replace(mailer, username="recepta", password="secret").send(LETTER)
+
+    assert (heard, server.kept) == ([], [])
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -279,7 +284,7 @@ async def test_mail_is_encrypted_where_the_server_offers_it_and_is_who_it_says(s
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert_file, key_file)
 
-    async with listening(server, context) as stranger:
+    async with listening(server, tls_context=context) as stranger:
         with pytest.raises(Unavailable):
             await stranger.send(LETTER)
         await replace(stranger, trust=ssl.create_default_context(cafile=str(cert_file))).send(LETTER)

@@ -28,7 +28,7 @@ UNBROKEN = "Wolfeschlegelsteinhausenbergerdorff" * 4
 
 
 def laid(prescription: PrintedPrescription) -> tuple[Sheet, list[pages.Page]]:
-    sheet = Sheet("0" * 32)
+    sheet = Sheet()
     return sheet, pages.laid_out(sheet, prescription, TEXTS[prescription.language], prescription.code)
 
 
@@ -99,7 +99,7 @@ def test_no_text_runs_into_another_or_off_the_page(prescription):
 @pytest.mark.parametrize("language", list(Language))
 def test_the_page_in_front_is_readable_in_every_language(status, language):
     prescription = replace(WITH_LONG_NAMES, status=status, language=language, ended_at=ENDED_AT)
-    sheet = Sheet("0" * 32)
+    sheet = Sheet()
 
     assert_readable(sheet, [pages.notice(sheet, prescription, TEXTS[language])])
 

@@ -1,6 +1,5 @@
 """The document that a patient carries to the pharmacy."""
 
-import hashlib
 from typing import Final
 
 from services.notification.domain.printed import PrintedPrescription
@@ -33,11 +32,12 @@ def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> byte
 
 def _made(printed: PrintedPrescription, verify_url: str | None) -> bytes:
     texts = TEXTS[printed.language]
-    sheet = Sheet(identity=hashlib.sha256(repr((printed, verify_url)).encode()).hexdigest()[:32])
+    sheet = Sheet()
     sheet.set_lang(texts.tag)
     sheet.set_title(f"{texts.title} {printed.code or ''}".strip())
     sheet.set_author(printed.provider_name)
     sheet.set_creator("Recepta")
+    # The default is now; bytes and identity of the file would change with every making.
     sheet.set_creation_date(printed.issued_at or printed.drawn_up_at)
     qr_content = (verify_url or "{code}").format(code=printed.code) if printed.code else None
     laid = pages.laid_out(sheet, printed, texts, qr_content)

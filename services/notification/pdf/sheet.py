@@ -39,9 +39,8 @@ def needs_shaping(text: str) -> bool:
 class Sheet(FPDF):
     """A4 paper with embedded fonts; the same marks always give the same bytes."""
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self) -> None:
         super().__init__(format="A4", unit="mm")
-        self._identity = identity
         self._wider = False
         self.set_auto_page_break(False)
         self.set_margin(0)
@@ -52,10 +51,6 @@ class Sheet(FPDF):
         assert isinstance(regular, TTFFont)
         self._letters = frozenset(map(chr, regular.cmap)) | {"\n"}
         self.add_page()
-
-    def file_id(self) -> str:
-        """Twice the same: fpdf2 would take the time of day."""
-        return f"<{self._identity}><{self._identity}>"
 
     def words(self, text: str, style: Style, *, x: float, y: float, width: float, align: str = "L") -> Words:
         """Break text into lines of at most `width`, without regard to its own line breaks."""
