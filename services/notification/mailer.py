@@ -5,7 +5,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -76,7 +76,7 @@ class SmtpMailer:
     sender: Sender
     tls: Tls = "auto"
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     seconds_max: float = 30.0
     # None: the certificates that this machine trusts.
     trust: ssl.SSLContext | None = None

@@ -24,7 +24,7 @@ def main() -> None:
             sender=sender,
             tls=settings.smtp_tls,
             username=settings.smtp_user,
-            password=settings.smtp_password,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
             seconds_max=settings.smtp_seconds_max,
         )
         yield Tools(pool, mailer, sender.domain, settings.verify_url)

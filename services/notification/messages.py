@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import TypeAdapter
 
@@ -28,7 +28,6 @@ from services.notification.domain.printed import (
 from shared import errors
 
 _printed = TypeAdapter(PrintedPrescription)
-
 _wanted = TypeAdapter(WantedDocument)
 
 NOT_SAID: Final = "—"
@@ -37,6 +36,12 @@ _ENDED: Final = {
     values.Status.EXPIRED: Status.EXPIRED,
     values.Status.DISPENSED: Status.DISPENSED,
 }
+
+
+class NoDocument(CommandRefused):
+    """The refusal of a command, as this service says it."""
+
+    source: ClassVar[str] = "/notification"
 
 
 def printed(prescription: values.Prescription, language: str) -> PrintedPrescription:
@@ -154,10 +159,10 @@ def finished(wanted: WantedDocument, pdf: bytes) -> DocumentFinished:
     )
 
 
-def refused(command: Command | WantedDocument, error: Exception) -> CommandRefused:
+def refused(command: Command | WantedDocument, error: Exception) -> NoDocument:
     """Why there is no document, by its code; the client learns no more of a failure of ours."""
     code = errors.code(error) if isinstance(error, Refused | errors.Rejected) else errors.GaveUp.default_code
-    return CommandRefused(
+    return NoDocument(
         tenant_id=command.tenant_id,
         prescription_id=command.prescription_id,
         request_id=command.request_id,

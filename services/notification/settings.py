@@ -4,7 +4,7 @@ from email.utils import parseaddr
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from shared import settings
 
@@ -14,7 +14,7 @@ class Settings(settings.Settings):
 
     smtp_url: Annotated[str, Field(pattern=r"^smtps?://[^/?#]+$")]
     """`smtp://` encrypts where the server offers it, with a user always; `smtps://` from the start."""
-    smtp_password: str | None = None
+    smtp_password: SecretStr | None = None
     smtp_tls_required: bool = False
     smtp_seconds_max: Annotated[float, Field(gt=0, le=60)] = 30.0
     mail_from: str

@@ -324,8 +324,10 @@ async def test_a_prescription_without_items_is_refused_and_its_client_told(pool,
 
     await deliver(WANTED.model_copy(update={"prescription": empty}))
 
-    [event] = [one.message for one in await said(pool)]
+    [only] = await said(pool)
+    event = only.message
     assert isinstance(event, CommandRefused)
+    assert (only.topic, only.envelope.source) == ("command-outcomes-v1", "/notification")
     assert (event.request_id, event.code) == (WANTED.request_id, "items_required")
 
 
