@@ -1,7 +1,4 @@
-"""From the text of a medicine to its ingredients: the spelling key and the steps on which all services agree.
-
-It knows no table and reads none but its own word list: names are handed in as a `Names` value.
-"""
+"""From the text of a medicine to its ingredients, by steps on which all services agree to the letter."""
 
 import re
 import unicodedata
@@ -11,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
+from math import ceil
 from typing import Final
 
 TEXT_CHARACTERS_MAX: Final = 500
@@ -22,27 +20,12 @@ _KEYS_REMEMBERED_MAX: Final = 20_000
 
 # --- Folding and the INN key: drug-safety.md 2.3, K1 to K8 ------------------------------------------------
 
-_STOP_WORDS: Final = frozenset("de del do da dos das of the and et en em con com with para la el los las".split())
-_SALTS: Final = """
-chloride=cloruro=cloreto hydrochloride=clorhidrato=hidrocloruro dihydrochloride=diclorhidrato
-monohydrochloride=monoclorhidrato bromide=bromuro=brometo hydrobromide=bromhidrato=hidrobromuro
-iodide=yoduro=iodeto sodium=sodico disodium=disodico monosodium=monosodico potassium=potasico
-dipotassium=dipotasico calcium=calcico magnesium=magnesico sulfate hemisulfate bisulfate
-hydrogensulfate=hidrogenosulfato phosphate diphosphate dihydrogenphosphate=dihidrogenofosfato nitrate mononitrate
-acetate diacetate succinate hydrogensuccinate=hidrogenosuccinato maleate=hidrogenomaleato dimaleate malate fumarate
-hemifumarate tartrate=tartarato bitartrate=bitartarato hemitartrate=hemitartarato citrate lactate
-gluconate=gliconato digluconate=digliconato oxalate aspartate mesylate dimesylate besylate tosylate ditosylate
-edisilate isetionate hyclate benzoate pamoate=embonate stearate estolate ethylsuccinate valerate propionate
-dipropionate furoate xinafoate decanoate enantate cypionate palmitate undecanoate=undecilato butyrate acetonide
-hexacetonide pivalate resinate betadex=betaciclodextrina anhydrous=anhidro tromethamine=trometamol lysine lysinate
-arginine erbumine terbutylamine meglumine dimeglumine olamine diethylamine diethylammonium benzathine
-procaine=procainica axetil cilexetil medoxomil proxetil pivoxil dipivoxil etexilate mofetil disoproxil
-"""
-_MINERALS: Final = """
-lithium iron=hierro=ferro ferrous=ferroso ferric zinc aluminium=aluminum bismuth silver=plata=prata copper=cobre
-selenium iodine=yodo manganese strontium=estroncio lanthanum ammonium barium carbonate
-bicarbonate=hidrogenocarbonato=hydrogencarbonate oxide hydroxide silicate trisilicate
-"""
+_STOP_WORDS: Final = frozenset(
+    [
+        *("de", "del", "do", "da", "dos", "das", "of", "the", "and", "et", "en", "em"),
+        *("con", "com", "with", "para", "la", "el", "los", "las"),
+    ]
+)
 _ROMAN: Final = frozenset("ivx")
 _LIGATURES: Final = str.maketrans({"œ": "oe", "æ": "ae", "ß": "ss"})
 _PARENTHESES: Final = re.compile(r"\([^()]*\)")
@@ -67,7 +50,10 @@ _ENDINGS: Final = (
 
 def fold(text: str) -> str:
     """The text without case, accents and surplus spaces (K1)."""
-    decomposed = unicodedata.normalize("NFKD", text[:TEXT_CHARACTERS_MAX])
+    text = text[:TEXT_CHARACTERS_MAX]
+    if text.isascii():
+        return " ".join(text.lower().split())
+    decomposed = unicodedata.normalize("NFKD", text)
     bare = "".join(c for c in decomposed if not unicodedata.combining(c))
     # Casefold can itself bring back a combining mark (from a dotted capital I).
     folded = bare.casefold().translate(_LIGATURES).replace("\u0307", "")
@@ -123,14 +109,19 @@ def _is_water(token: str) -> bool:
     return token.endswith(("idratad", "idrA"))
 
 
-def _spelled_words(table: str) -> dict[str, str]:
+def _spelled_words(kind: str) -> dict[str, str]:
     """Each spelling of a list, as K4 leaves it, with the English spelling."""
-    rows = (row.split("=") for row in table.split())
-    return {_spelled(spelling): row[0] for row in rows for spelling in row}
+    rows = (line.split() for line in _lines("drug_salt_words.txt"))
+    return {_spelled(spelling): row[1] for row in rows if row[0] == kind for spelling in row[1:]}
 
 
-_SALT_WORDS: Final = _spelled_words(_SALTS)
-_MINERAL_WORDS: Final = _spelled_words(_MINERALS)
+def _lines(file: str) -> list[str]:
+    text = files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+_SALT_WORDS: Final = _spelled_words("salt")
+_MINERAL_WORDS: Final = _spelled_words("mineral")
 
 # --- The names table ---------------------------------------------------------------------------------------
 
@@ -152,38 +143,33 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names that can be resolved, compiled once; `lookalikes` are pairs of ingredients never guessed between."""
+    """The names that can be resolved, compiled once; between two `lookalikes` nothing is guessed."""
 
     by_folded: Mapping[str, Name]
     by_key: Mapping[str, tuple[Name, ...]]
     brands: Mapping[tuple[str, str], tuple[Name, ...]]
     lookalikes: frozenset[frozenset[str]] = frozenset()
-    trigrams: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    resembling: "Resembling | None" = field(default=None, repr=False)
 
     @classmethod
     def of(cls, rows: Iterable[Name], lookalikes: Iterable[frozenset[str]] = ()) -> "Names":
         by_folded: dict[str, Name] = {}
         by_key: defaultdict[str, list[Name]] = defaultdict(list)
         brands: defaultdict[tuple[str, str], list[Name]] = defaultdict(list)
-        trigrams: defaultdict[str, list[str]] = defaultdict(list)
         for row in rows:
             folded = fold(row.text)
             if row.kind == "brand":
                 brands[row.country, folded].append(row)
                 continue
             by_folded.setdefault(folded, row)
-            if row.kind == "abbreviation":
-                continue  # Two or three letters are too few for a key, or for a resemblance.
-            by_key[key(row.text)].append(row)
-            if row.kind != "combination":
-                for trigram in _trigrams(folded):
-                    trigrams[trigram].append(folded)
+            if row.kind != "abbreviation":  # Two or three letters are too few for a key.
+                by_key[key(row.text)].append(row)
         return cls(
             by_folded,
             {k: tuple(found) for k, found in by_key.items()},
             {k: tuple(found) for k, found in brands.items()},
             frozenset(lookalikes),
-            {k: tuple(found) for k, found in trigrams.items()},
+            Resembling.to(folded for folded, row in by_folded.items() if row.kind in ("inn", "alias")),
         )
 
 
@@ -207,10 +193,7 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a text stands for, and how that was found.
-
-    `assumed` is the one ingredient that a misspelling probably means: checked in addition, never relied on.
-    """
+    """What a text stands for; `assumed` is what a misspelling probably means: checked, never relied on."""
 
     ingredients: tuple[str, ...] = ()
     status: MatchStatus = MatchStatus.UNMATCHED
@@ -250,7 +233,12 @@ def resolve(text: str, country: str, names: Names) -> Resolution:
 
 
 def resolve_item(
-    *, linked: tuple[str, ...], active_ingredient: str | None, medication_name: str | None, country: str, names: Names
+    *,
+    linked: tuple[str, ...],
+    active_ingredient: str | None,
+    medication_name: str | None,
+    country: str,
+    names: Names,
 ) -> Resolution:
     """Resolve an item by its catalogue link, else its active ingredient, else its name."""
     texts = [text for text in (active_ingredient, medication_name) if text and text.strip()]
@@ -340,8 +328,7 @@ def _without_strength_and_form(folded: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _form_and_route() -> re.Pattern[str]:
-    lines = files(__package__).joinpath("drug_form_words.txt").read_text(encoding="utf-8").splitlines()
-    words = {fold(line) for line in lines if line and not line.startswith("#")}
+    words = {fold(line) for line in _lines("drug_form_words.txt")}
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(map(re.escape, longest_first))})(?![a-z0-9])")
 
@@ -359,17 +346,45 @@ def similarity(a: str, b: str) -> float:
 
 def suggest(text: str, names: Names) -> tuple[Suggestion, ...]:
     """The five ingredients whose names resemble the text most, the best first."""
-    wanted = _trigrams(fold(text))
-    shared = Counter(name for trigram in wanted for name in names.trigrams.get(trigram, ()))
     best: dict[str, float] = {}
-    for folded, common in shared.items():
-        if common < SUGGESTED_FROM * len(wanted):
-            continue  # The union holds at least all of `wanted`.
-        score = common / (len(wanted) + len(_trigrams(folded)) - common)
+    for folded, score in names.resembling.names(_trigrams(fold(text))) if names.resembling else ():
         for ingredient in names.by_folded[folded].ingredients:
             best[ingredient] = max(best.get(ingredient, 0.0), score)
-    ranked = sorted(((-score, ingredient) for ingredient, score in best.items() if score >= SUGGESTED_FROM))
+    ranked = sorted((-score, ingredient) for ingredient, score in best.items())
     return tuple(Suggestion(ingredient, round(-score, 4)) for score, ingredient in ranked[:SUGGESTIONS_MAX])
+
+
+@dataclass(frozen=True, slots=True)
+class Resembling:
+    """Names by their rarest trigrams: two texts similar enough always share one of these."""
+
+    rarity: Mapping[str, int]
+    by_trigram: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def to(cls, names: Iterable[str]) -> "Resembling":
+        all_names = tuple(names)
+        rarity = Counter(trigram for name in all_names for trigram in _trigrams(name))
+        by_trigram: defaultdict[str, list[str]] = defaultdict(list)
+        for name in all_names:
+            for trigram in _rarest(_trigrams(name), rarity):
+                by_trigram[trigram].append(name)
+        return cls(rarity, {trigram: tuple(found) for trigram, found in by_trigram.items()})
+
+    def names(self, wanted: frozenset[str]) -> Iterator[tuple[str, float]]:
+        """All names that are similar enough to be suggested, with their similarity."""
+        shared = (self.by_trigram.get(trigram, ()) for trigram in _rarest(wanted, self.rarity))
+        for name in set().union(*shared):
+            theirs = _trigrams(name)
+            common = len(wanted & theirs)
+            if (score := common / (len(wanted) + len(theirs) - common)) >= SUGGESTED_FROM:
+                yield name, score
+
+
+def _rarest(trigrams: frozenset[str], rarity: Mapping[str, int]) -> list[str]:
+    """So many of the rarest that whoever shares none of them shares too few of all (prefix filtering)."""
+    rarest_first = sorted(trigrams, key=lambda trigram: (rarity.get(trigram, 0), trigram))
+    return rarest_first[: len(trigrams) - ceil(SUGGESTED_FROM * len(trigrams)) + 1]
 
 
 @lru_cache(maxsize=_KEYS_REMEMBERED_MAX)
