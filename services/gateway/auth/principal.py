@@ -24,7 +24,7 @@ class Principal:
 
     def may(self, *any_of: str) -> bool:
         """Whether one of these scopes is held; `x:write` includes `x:read`. No scope asked: any valid token."""
-        return not any_of or any(_held(scope, self.scopes) for scope in any_of)
+        return not any_of or any(held(scope, self.scopes) for scope in any_of)
 
     def caller(self, channel: Channel = "osigu") -> Caller:
         """As commands carry it."""
@@ -38,6 +38,7 @@ class Principal:
         )
 
 
-def _held(scope: str, held: frozenset[str]) -> bool:
+def held(scope: str, scopes: frozenset[str]) -> bool:
+    """Whether a scope is among these, or included in one of them."""
     family, _, right = scope.partition(":")
-    return scope in held or (right == "read" and f"{family}:write" in held)
+    return scope in scopes or (right == "read" and f"{family}:write" in scopes)
