@@ -16,9 +16,7 @@ from shared.errors import Unavailable
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-    Connection: TypeAlias = (
-        "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-    )
+    Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
     Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 else:
     Connection = asyncpg.Connection
@@ -30,8 +28,8 @@ LOCK_TIMEOUT: Final = "1s"
 IDLE_IN_TRANSACTION_TIMEOUT: Final = "60s"
 STATEMENTS_CACHED_MAX: Final = 500
 
-# What passes by itself: SQLSTATE classes 08 connection, 53 resources, 57 operator, 40 rollback; 55P03 lock timeout;
-# 25006 a server that is for the moment read only.
+# What passes by itself: SQLSTATE classes 08 connection, 53 resources, 57 operator, 40 rollback;
+# 55P03 lock timeout; 25006 a server that is for the moment read only.
 _PASSING_CLASSES: Final = frozenset({"08", "53", "57", "40"})
 _PASSING_STATES: Final = frozenset({"55P03", "25006"})
 
@@ -85,7 +83,7 @@ async def open_pool(
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """One transaction. Raises Unavailable for all that may be better the next time: outage, deadlock, lock timeout."""
+    """One transaction. Raises Unavailable for what may be better next time: outage, deadlock, lock timeout."""
     work = _Work(pool)
     token = _work.set(work)
     try:

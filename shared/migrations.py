@@ -68,13 +68,19 @@ async def _apply(conn: asyncpg.Connection[asyncpg.Record], service: str) -> None
         )
         """
     )
-    applied = {row["name"]: row["checksum"] for row in await conn.fetch("SELECT name, checksum FROM migration")}
+    applied = {
+        row["name"]: row["checksum"] for row in await conn.fetch("SELECT name, checksum FROM migration")
+    }
     for one in of(service):
         if one.name in applied:
             if applied[one.name] != one.checksum:
-                raise MigrationsDiffer(f"{one.name} was changed after it was applied: write a new file instead")
+                raise MigrationsDiffer(
+                    f"{one.name} was changed after it was applied: write a new file instead"
+                )
             continue
         async with conn.transaction():
             await conn.execute(one.sql)
-            await conn.execute("INSERT INTO migration (name, checksum) VALUES ($1, $2)", one.name, one.checksum)
+            await conn.execute(
+                "INSERT INTO migration (name, checksum) VALUES ($1, $2)", one.name, one.checksum
+            )
         log.info("migrated", migration=one.name)

@@ -15,7 +15,7 @@ class BadSetting(SystemExit):
 
 
 class Settings(BaseModel):
-    """What every service has. `PRESCRIPTION_DATABASE_URL`, or a file named by `PRESCRIPTION_DATABASE_URL_FILE`."""
+    """What every service has: `PRESCRIPTION_DATABASE_URL`, or a file named by that name and `_FILE`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -24,7 +24,7 @@ class Settings(BaseModel):
     database_connections_max: Annotated[int, Field(ge=2, le=200)] = 10
     kafka_bootstrap: str
     instance: str
-    """The slot of this process in its consumer group, unchanged by a restart; `auto` takes the lowest free one."""
+    """The slot of this process in its consumer group, kept by a restart; `auto`: the lowest free one."""
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     log_format: Literal["json", "console"] = "json"
@@ -37,7 +37,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, prefix: str, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `<PREFIX>_<FIELD>`, or the file that `<PREFIX>_<FIELD>_FILE` names; ends the process if one is wrong."""
+        """Read `<PREFIX>_<FIELD>` or the file that `<PREFIX>_<FIELD>_FILE` names; a wrong one ends the process."""
         environ = os.environ if environ is None else environ
         found = {"instance": f"{prefix.lower().replace('_', '-')}-0"}
         for field in cls.model_fields:
