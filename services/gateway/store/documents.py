@@ -18,11 +18,11 @@ async def find(
             f"""
             {TENANT}
             SELECT copy.content
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT content
                      FROM document
-                    WHERE (tenant_id, prescription_id, face, language) = (tenant.id, $2, $3, $4)
+                    WHERE (tenant_id, prescription_id, face, language) = (present.id, $2, $3, $4)
                    OFFSET 0) AS copy
             """,
             str(tenant_id),

@@ -98,11 +98,11 @@ async def find_holder(pool: Pool, asked: Asked, *, now: datetime) -> Request | N
             f"""
             {TENANT}
             SELECT request.*
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT {_COLUMNS}
                      FROM request
-                    WHERE tenant_id = tenant.id
+                    WHERE tenant_id = present.id
                       AND (client, source, idempotency_key) = ($2, $3, $4)
                       AND holds_key
                       AND accepted_at > $5
@@ -142,11 +142,11 @@ async def find(pool: Pool, *, tenant_id: UUID, client: str, request_id: UUID) ->
             f"""
             {TENANT}
             SELECT request.*
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT {_COLUMNS}
                      FROM request
-                    WHERE tenant_id = tenant.id
+                    WHERE tenant_id = present.id
                       AND request_id = $3
                       AND client = $2
                       AND source <> 'document'
@@ -166,11 +166,11 @@ async def find_newest(pool: Pool, *, tenant_id: UUID, client: str, key: str) -> 
             f"""
             {TENANT}
             SELECT request.*
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT {_COLUMNS}
                      FROM request
-                    WHERE tenant_id = tenant.id
+                    WHERE tenant_id = present.id
                       AND (client, idempotency_key) = ($2, $3)
                       AND source <> 'document'
                     ORDER BY accepted_at DESC, request_id DESC

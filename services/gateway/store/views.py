@@ -39,7 +39,7 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
     held = by_the_clock.live(prescription)
     await conn.execute(
         """
-        INSERT INTO prescription_view AS present
+        INSERT INTO prescription_view AS shown
                (tenant_id, prescription_id, revision, version, status, partly_dispensed, claim_expires_at,
                 prescription_code, patient_id, doctor_id, created_at, valid_until, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -49,7 +49,7 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
                prescription_code = excluded.prescription_code, patient_id = excluded.patient_id,
                doctor_id = excluded.doctor_id, created_at = excluded.created_at,
                valid_until = excluded.valid_until, state = excluded.state
-         WHERE present.revision < excluded.revision
+         WHERE shown.revision < excluded.revision
         """,
         prescription.tenant_id,
         prescription.prescription_id,
@@ -72,14 +72,14 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
 async def _keep_dispensations(conn: Connection, prescription: Prescription) -> None:
     await conn.executemany(
         """
-        INSERT INTO dispensation_view AS present
+        INSERT INTO dispensation_view AS shown
                (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
                 status, started_at, expires_at, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
            SET revision = excluded.revision, status = excluded.status, expires_at = excluded.expires_at,
                state = excluded.state
-         WHERE present.revision < excluded.revision
+         WHERE shown.revision < excluded.revision
         """,
         [
             (
@@ -147,11 +147,11 @@ async def find(
             f"""
             {TENANT}
             SELECT view.state
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT state
                      FROM prescription_view
-                    WHERE (tenant_id, prescription_id) = (tenant.id, $2)
+                    WHERE (tenant_id, prescription_id) = (present.id, $2)
                       AND ($3::uuid IS NULL OR doctor_id = $3)
                    OFFSET 0) AS view
             """,
@@ -172,11 +172,11 @@ async def page(
             {TENANT},
             found AS (
                 SELECT view.*
-                  FROM tenant
+                  FROM present
                  CROSS JOIN LATERAL (
                        SELECT prescription_id, created_at
                          FROM prescription_view
-                        WHERE tenant_id = tenant.id
+                        WHERE tenant_id = present.id
                           AND ($3::text IS NULL OR prescription_code = $3)
                           AND ($4::uuid IS NULL OR patient_id = $4)
                           AND ($5::uuid IS NULL OR doctor_id = $5)
@@ -190,15 +190,15 @@ async def page(
                   FROM found
                  ORDER BY created_at DESC, prescription_id DESC
                  LIMIT $9 OFFSET $10)
-            SELECT (SELECT count(*) FROM found) AS total, shown.state
-              FROM (VALUES (1)) AS always (present)
+            SELECT (SELECT count(*) FROM found) AS total, kept.state
+              FROM (VALUES (1)) AS always (one)
               LEFT JOIN (wanted
-                   CROSS JOIN tenant
+                   CROSS JOIN present
                    CROSS JOIN LATERAL (
                          SELECT state
                            FROM prescription_view
-                          WHERE (tenant_id, prescription_id) = (tenant.id, wanted.prescription_id)
-                         OFFSET 0) AS shown) ON true
+                          WHERE (tenant_id, prescription_id) = (present.id, wanted.prescription_id)
+                         OFFSET 0) AS kept) ON true
              ORDER BY wanted.created_at DESC, wanted.prescription_id DESC
             """,
             str(tenant_id),
