@@ -158,7 +158,7 @@ CREATE TABLE catalogue_release (
     names_seen              bigint      NOT NULL DEFAULT 0,
     knowledge_base_version  text,
     released_at             timestamptz,
-    activated_at            timestamptz
+    present_sequence        bigint
 );
 
 -- `record` is contracts.drug_catalog.CatalogueProduct as JSON; `search` holds folded words of its names.
@@ -167,6 +167,7 @@ CREATE TABLE catalogue_product (
     medication_id  uuid     NOT NULL,
     product_code   text     NOT NULL,
     product_type   text     NOT NULL,
+    ingredients    text[]   NOT NULL,
     code_folded    text     NOT NULL,
     search         tsvector NOT NULL,
     record         text     NOT NULL,

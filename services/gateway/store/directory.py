@@ -92,13 +92,16 @@ async def patients_by_document(
     """Those with this document number, newest first, and how many there are."""
     rows = await conn.fetch(
         """
-        SELECT record, version, revealed, created_at, updated_at, count(*) OVER () AS total
-          FROM patient
-         WHERE (tenant_id, document_number) = ($1, $2)
-           AND ($3::text IS NULL OR document_type = $3)
-           AND revealed
-         ORDER BY created_at DESC, patient_id DESC
-         LIMIT $4 OFFSET $5
+        WITH found AS (SELECT record, version, revealed, created_at, updated_at, patient_id
+                         FROM patient
+                        WHERE (tenant_id, document_number) = ($1, $2)
+                          AND ($3::text IS NULL OR document_type = $3)
+                          AND revealed)
+        SELECT counted.total, page.*
+          FROM (SELECT count(*) AS total FROM found) AS counted
+          LEFT JOIN LATERAL (SELECT * FROM found
+                              ORDER BY created_at DESC, patient_id DESC
+                              LIMIT $4 OFFSET $5) AS page ON true
         """,
         tenant_id,
         number,
@@ -106,21 +109,7 @@ async def patients_by_document(
         limit,
         offset,
     )
-    if rows:
-        return [_patient(row) for row in rows], rows[0]["total"]
-    total = await conn.fetchval(
-        """
-        SELECT count(*)
-          FROM patient
-         WHERE (tenant_id, document_number) = ($1, $2)
-           AND ($3::text IS NULL OR document_type = $3)
-           AND revealed
-        """,
-        tenant_id,
-        number,
-        kind,
-    )
-    return [], total
+    return [_patient(row) for row in rows if row["record"] is not None], rows[0]["total"]
 
 
 async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, now: datetime) -> KnownPatient:
