@@ -106,7 +106,7 @@ class Checks:
         return sorted(self._entries, key=lambda entry: self._rank(entry.path))
 
     def _rank(self, path: str) -> tuple[int, ...]:
-        """The places of a path and all it lies in, outermost first: what is inside an element stays with it."""
+        """The places of a path and of all it lies in, outermost first: elements stay together."""
         ends = [*(match.start() for match in _STEP.finditer(path)), len(path)]
         return tuple(self._order.get(path[:end], -1) for end in ends)
 

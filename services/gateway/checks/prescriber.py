@@ -47,7 +47,7 @@ def _text(value: Any) -> str | None:
 
 def read(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
     """The prescriber, if the body names one who may prescribe now; else what is wrong is noted."""
-    unknown = "doctor_not_registered" if caller.doctor_id is None else "doctor_mismatch"
+    unknown = _unknown(caller)
     form.id("doctor_id", "doc", unknown=unknown)
     inner = form.form("doctor")
     place = "doctor_id"
@@ -67,6 +67,22 @@ def read(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: dat
     return _standing(form, place, caller, found, today)
 
 
+def by_id(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
+    """The doctor of an operation that takes `doctor_id` alone."""
+    form.id(
+        "doctor_id", "doc", unknown="doctor_not_registered" if caller.doctor_id is None else "doctor_mismatch"
+    )
+    if not form.has("doctor_id") and caller.doctor_id is None:
+        form.fail("doctor_id", "doctor_required", "This client must name the doctor.")
+    if form.checks.failed(form.at("doctor_id")):
+        return None
+    return _standing(form, "doctor_id", caller, found, today)
+
+
+def _unknown(caller: Principal) -> str:
+    return "doctor_not_registered" if caller.doctor_id is None else "doctor_mismatch"
+
+
 def _inner(inner: Form, unknown: str) -> str:
     """Reads `doctor`; the path of what names the doctor in it."""
     inner.id("doctor_id", "doc", unknown=unknown)
@@ -84,10 +100,10 @@ def _standing(
 ) -> Doctor | None:
     # A licence number that fits several doctors names none of them (ruling 2.13).
     one = found[0] if len(found) == 1 else None
-    if caller.doctor_id is not None and (one is None or one.record.doctor_id != caller.doctor_id):
-        if place != "doctor_id" or form.has("doctor_id"):
-            form.fail(place, "doctor_mismatch", "This client acts as another doctor.")
-            return None
+    named = place != "doctor_id" or form.has("doctor_id")
+    if named and caller.doctor_id is not None and (one is None or one.record.doctor_id != caller.doctor_id):
+        form.fail(place, "doctor_mismatch", "This client acts as another doctor.")
+        return None
     if one is None:
         form.fail(place, "doctor_not_registered", "No such doctor on file.")
         return None

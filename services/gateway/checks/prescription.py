@@ -1,4 +1,4 @@
-"""What an issue must be like in v1 and v1.1: every field in document order, all failing checks at once (5.2)."""
+"""What an issue must be like in v1 and v1.1: all fields in document order, all failures at once (5.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from contracts.values import Acknowledgement, Allergy, Diagnosis, Doctor, ItemOrder, Patient
 from services.gateway.auth.principal import Principal
@@ -22,6 +21,7 @@ DIAGNOSES_MAX: Final = 20
 MEDICATIONS_MAX: Final = 30
 VALIDITY_MAX: Final = timedelta(days=366)
 ACKNOWLEDGEMENTS_MAX: Final = 100
+NOTES_MAX: Final = 2000
 DIAGNOSIS_TYPES: Final = ("CHIEF_COMPLAINT", "DIFFERENTIAL_DIAGNOSIS", "MEDICAL_DIAGNOSIS")
 # Known to the specification: some belong to v2 alone, the others have inner names that nobody published.
 V2_ONLY: Final = (
@@ -86,15 +86,11 @@ def _inline(body: Mapping[str, Any], now: datetime) -> Patient | None:
 def _texts(elements: Any, *names: str, limit: int) -> list[str]:
     if not isinstance(elements, list):
         return []
-    found = (
-        element.get(name) for element in elements[:limit] if isinstance(element, dict) for name in names
-    )
+    found = (element.get(name) for element in elements[:limit] if isinstance(element, dict) for name in names)
     return [unicodedata.normalize("NFC", one).strip() for one in found if isinstance(one, str)]
 
 
-def check(
-    body: Mapping[str, Any], *, version: str, caller: Principal, found: Found, now: datetime
-) -> Order:
+def check(body: Mapping[str, Any], *, version: str, caller: Principal, found: Found, now: datetime) -> Order:
     """Raises Problem with everything that is wrong with the content."""
     checks = Checks()
     form = Form(body, checks)
@@ -105,12 +101,10 @@ def check(
     diagnoses = tuple(_diagnoses(form, found))
     items = tuple(_medications(form, found))
     allergies = read_allergies(form)
-    order = {
-        "notes": form.text("notes", limit=2000, alias="additional_notes"),
-        "laboratory_notes": form.text("laboratory_notes", limit=2000),
-        "diagnostic_test_notes": form.text("diagnostic_test_notes", limit=2000),
-        "confidential": form.boolean("confidential") or False,
-    }
+    notes = form.text("notes", limit=NOTES_MAX, alias="additional_notes")
+    laboratory_notes = form.text("laboratory_notes", limit=NOTES_MAX)
+    diagnostic_test_notes = form.text("diagnostic_test_notes", limit=NOTES_MAX)
+    confidential = form.boolean("confidential")
     valid_until = _valid_until(form, now)
     acknowledged = tuple(_acknowledgements(form))
     form.unsupported(*NEVER_SUPPORTED)
@@ -126,10 +120,13 @@ def check(
         diagnoses=diagnoses,
         items=items,
         allergies=allergies,
+        notes=notes,
+        laboratory_notes=laboratory_notes,
+        diagnostic_test_notes=diagnostic_test_notes,
+        confidential=confidential or False,
         valid_until=valid_until
         or found.settings.end_of_day(now, days=found.settings.prescription_validity_days),
         acknowledged=acknowledged,
-        **order,
     )
 
 
@@ -140,7 +137,7 @@ def _patient(form: Form, found: Found, now: datetime) -> tuple[Patient | None, b
     if sent and form.has("patient"):
         form.fail("patient", "conflicting_fields", "Send patient_id or patient, not both.")
     elif inline is not None:
-        return _inline_patient(form, inline, found, now), True
+        return _inline_patient(form, inline, found, now), found.patient is None
     elif not sent and not form.has("patient"):
         form.fail("patient_id", "required", "Must be present, unless patient is.")
     elif known_id is not None and found.patient is None:

@@ -1,4 +1,4 @@
-"""All that an issue refers to, looked up in one round trip: provider, doctor, patient, products, diagnoses."""
+"""All that an issue refers to, in one round trip: provider, doctor, patient, products, diagnoses."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from shared.database import Connection, Pool
 from shared.errors import Unavailable
 
 # Policies compare with this setting, which ends with the statement. Whatever reads a table does so LATERAL to
-# `present`: it needs the id from here, so the setting is made before the first row is looked for. The other way
-# round nothing would be found.
+# `present`: it needs the id from here, so the setting is made before the first row is looked for. The other
+# way round nothing would be found.
 TENANT: Final = """WITH present AS MATERIALIZED (
                 SELECT set_config('recepta.tenant_id', $1, true)::uuid AS id)"""
 

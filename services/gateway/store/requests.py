@@ -33,11 +33,11 @@ async def open(conn: Connection, request: Request) -> bool:
     # The tenant of the row is what set_config returns, so the policy that checks the row always meets it.
     found = await conn.fetchval(
         """
-        INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path, content_digest,
-                             kind, context, prescription_id, accepted_at, holds_key,
+        INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path,
+                             content_digest, kind, context, prescription_id, accepted_at, holds_key,
                              state, finished_at, response_status, response_headers, response_body)
-        VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                $14, $15, $16, $17, $18)
+        VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7,
+                $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             ON CONFLICT DO NOTHING
         RETURNING true
         """,
@@ -199,7 +199,7 @@ async def answers(pool: Pool, request_ids: Sequence[UUID]) -> dict[UUID, Answer]
 
 
 async def lock_pending(conn: Connection, request_id: UUID) -> Request | None:
-    """The request that an outcome answers, held until the transaction ends; None if it was answered before."""
+    """The request that an outcome answers, locked; None if it was answered before, or is none of ours."""
     row = await conn.fetchrow(
         f"""
         SELECT {_COLUMNS}

@@ -9,17 +9,36 @@ from typing import Final
 from uuid import UUID
 
 from contracts.values import Dispensation, Prescription
-from services.gateway.messages import by_the_clock
+from services.gateway.messages import by_the_clock, provider_settings
 from services.gateway.messages.prescriptions import partly_dispensed
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
-
-# What is due by the clock counts as happened: a claim that has timed out holds nothing, and what is over has expired.
+# What is due by the clock counts as happened: a claim that has timed out holds nothing, what is over has expired.
 _SHOWN_STATUS: Final = """CASE WHEN status <> 'submitted' THEN status
                 WHEN valid_until <= $2 AND (claim_expires_at IS NULL OR claim_expires_at <= $2) THEN 'expired'
                 WHEN partly_dispensed THEN 'partly_dispensed'
                 ELSE status END"""
+
+
+# Which of these words one status of the dialect means.
+SHOWN_AS: Final = {
+    "PRESCRIPTION_DRAFT": ("draft",),
+    "PRESCRIPTION_PENDING": ("pending_review", "validated", "signed"),
+    "PRESCRIPTION_ISSUED": ("submitted",),
+    "PRESCRIPTION_PARTIALLY_DISPENSED": ("partly_dispensed",),
+    "PRESCRIPTION_DISPENSED": ("dispensed",),
+    "PRESCRIPTION_VOIDED": ("cancelled",),
+    "PRESCRIPTION_EXPIRED": ("expired",),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A prescription as it is stored, and how long links to its document live."""
+
+    prescription: Prescription
+    download_url_ttl_h: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,7 @@ async def _keep_dispensations(conn: Connection, prescription: Prescription) -> N
 
 
 def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Prescription:
-    """Without diagnoses, notes, findings, contact data, and without what other pharmacies did (section 6.3)."""
+    """Without diagnoses, notes, findings, contact data, and what other pharmacies did (section 6.3)."""
     patient = prescription.patient.model_copy(
         update={
             "guardian": None,
@@ -140,16 +159,20 @@ def _json(prescription: Prescription) -> bytes:
 
 async def find(
     pool: Pool, *, tenant_id: UUID, prescription_id: UUID, doctor_id: UUID | None = None
-) -> Prescription | None:
+) -> Shown | None:
     """A prescription of this provider; for a client bound to a doctor, only that doctor's."""
     async with reading(pool) as conn:
-        state = await conn.fetchval(
+        row = await conn.fetchrow(
             f"""
             {TENANT}
-            SELECT view.state
+            SELECT view.state, view.download_url_ttl_h
               FROM present
              CROSS JOIN LATERAL (
-                   SELECT state
+                   SELECT state,
+                          (SELECT value
+                             FROM setting
+                            WHERE (tenant_id, name) = (present.id, 'download_url_ttl_h')
+                          ) AS download_url_ttl_h
                      FROM prescription_view
                     WHERE (tenant_id, prescription_id) = (present.id, $2)
                       AND ($3::uuid IS NULL OR doctor_id = $3)
@@ -159,7 +182,13 @@ async def find(
             prescription_id,
             doctor_id,
         )
-    return None if state is None else Prescription.model_validate_json(state)
+    if row is None:
+        return None
+    hours = row["download_url_ttl_h"]
+    return Shown(
+        Prescription.model_validate_json(row["state"]),
+        provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
+    )
 
 
 async def page(
