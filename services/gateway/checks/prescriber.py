@@ -69,9 +69,7 @@ def read(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: dat
 
 def by_id(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
     """The doctor of an operation that takes `doctor_id` alone."""
-    form.id(
-        "doctor_id", "doc", unknown="doctor_not_registered" if caller.doctor_id is None else "doctor_mismatch"
-    )
+    form.id("doctor_id", "doc", unknown=_unknown(caller))
     if not form.has("doctor_id") and caller.doctor_id is None:
         form.fail("doctor_id", "doctor_required", "This client must name the doctor.")
     if form.checks.failed(form.at("doctor_id")):

@@ -1,4 +1,4 @@
-"""Asking: a request and its command in one transaction, then the wait for its outcome; a key has one effect."""
+"""Asking: a request and its command in one transaction, then the wait for the outcome, once per key."""
 
 from __future__ import annotations
 

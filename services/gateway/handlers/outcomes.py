@@ -84,10 +84,9 @@ async def _finish(conn: Connection, request: Request, event: Outcome, answer: An
 async def _reveal_patient(
     conn: Connection, request: Request, event: CommandSucceeded, outbox: Outbox
 ) -> None:
-    """An inline patient comes into the directory with the first prescription that succeeds (DESIGN 3.1.2)."""
+    """An inline patient comes into the directory with the first success (DESIGN 3.1.2)."""
     if (request.context or {}).get("inline_patient"):
-        changed = await directory.reveal_patient(
-            conn, event.tenant_id, event.prescription.patient, clock.now()
-        )
+        patient = event.prescription.patient
+        changed = await directory.reveal_patient(conn, event.tenant_id, patient, now=clock.now())
         if changed is not None:
             outbox.announce(changed)

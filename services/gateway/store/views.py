@@ -14,7 +14,7 @@ from services.gateway.messages.prescriptions import partly_dispensed
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
-# What is due by the clock counts as happened: a claim that has timed out holds nothing, what is over has expired.
+# What is due by the clock counts as happened: a timed-out claim holds nothing, what is over has expired.
 _SHOWN_STATUS: Final = """CASE WHEN status <> 'submitted' THEN status
                 WHEN valid_until <= $2 AND (claim_expires_at IS NULL OR claim_expires_at <= $2) THEN 'expired'
                 WHEN partly_dispensed THEN 'partly_dispensed'
