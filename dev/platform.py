@@ -20,7 +20,7 @@ from dev.supervisor import Supervisor
 class Platform:
     """Everything under one folder: `data` survives a stop, the logs are files too, the mail is kept.
 
-    Tests use it as `make run` does. Names of parts: `postgres`, `kafka`, `mail`, `prescription-0`, `prescription-1` …
+    Tests use it as `make run` does. Its parts: `postgres`, `kafka`, `mail`, `prescription-0`, `signing-0` …
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Platform:
         return addresses | self.credentials
 
     def start(self) -> None:
-        """Start everything; return when all is ready. Raises Died with the cause; `stop` is then still due."""
+        """Start all parts; return when all is ready. Raises Died with its cause; `stop` is due even then."""
         self._start_infrastructure()
         if self.instances:
             self._run("topics", "shared.topics", "create")
