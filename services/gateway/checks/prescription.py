@@ -22,6 +22,7 @@ MEDICATIONS_MAX: Final = 30
 VALIDITY_MAX: Final = timedelta(days=366)
 ACKNOWLEDGEMENTS_MAX: Final = 100
 NOTES_MAX: Final = 2000
+NOBODY: Final = UUID(int=0)
 DIAGNOSIS_TYPES: Final = ("CHIEF_COMPLAINT", "DIFFERENTIAL_DIAGNOSIS", "MEDICAL_DIAGNOSIS")
 # Known to the specification: some belong to v2 alone, the others have inner names that nobody published.
 V2_ONLY: Final = (
@@ -80,7 +81,7 @@ def _inline(body: Mapping[str, Any], now: datetime) -> Patient | None:
     sent = body.get("patient")
     if not isinstance(sent, dict) or body.get("patient_id") is not None:
         return None
-    return read_patient(Form(sent, Checks(), "patient"), now.date())
+    return read_patient(Form(sent, Checks(), "patient"), NOBODY, today=now.date())
 
 
 def _texts(elements: Any, *names: str, limit: int) -> list[str]:
@@ -147,7 +148,7 @@ def _patient(form: Form, found: Found, now: datetime) -> tuple[Patient | None, b
 
 def _inline_patient(form: Form, inline: Form, found: Found, now: datetime) -> Patient | None:
     """A known document must come with the names and the birth date on file."""
-    sent = read_patient(inline, found.settings.today(now))
+    sent = read_patient(inline, new_ids.new(), today=found.settings.today(now))
     if sent is None or found.patient is None:
         return sent
     if not same_person(sent, found.patient):

@@ -239,21 +239,27 @@ async def finish(
     )
 
 
-async def prune(conn: Connection, *, now: datetime) -> int:
-    """Forget finished requests after their seven days, at most a thousand at once."""
-    gone = await conn.execute(
-        """
-        DELETE FROM request
-         WHERE ctid = ANY (ARRAY(
-               SELECT ctid
-                 FROM request
-                WHERE finished_at < $1
-                LIMIT $2))
-        """,
-        now - KEPT,
-        PRUNED_AT_ONCE_MAX,
-    )
-    return int(gone.rsplit(" ", 1)[1])
+async def prune(pool: Pool, *, now: datetime) -> int:
+    """Forget finished requests after their seven days; a piece at a time, so that no lock is held for long."""
+    forgotten = 0
+    while True:
+        async with reading(pool) as conn:
+            result = await conn.execute(
+                """
+                DELETE FROM request
+                 WHERE ctid = ANY (ARRAY(
+                       SELECT ctid
+                         FROM request
+                        WHERE finished_at < $1
+                        LIMIT $2))
+                """,
+                now - KEPT,
+                PRUNED_AT_ONCE_MAX,
+            )
+        count = int(result.rsplit(" ", 1)[1])
+        forgotten += count
+        if count < PRUNED_AT_ONCE_MAX:
+            return forgotten
 
 
 def _headers(answer: Answer) -> str:
