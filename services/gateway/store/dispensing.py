@@ -95,7 +95,13 @@ async def find(conn: Connection, tenant_id: UUID, dispensation_id: UUID) -> Clai
 
 
 async def listed(
-    conn: Connection, tenant_id: UUID, *, code: str | None, statuses: Sequence[str] | None, limit: int, offset: int
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    code: str | None,
+    statuses: Sequence[str] | None,
+    limit: int,
+    offset: int,
 ) -> tuple[list[Claim], int]:
     """A pharmacy's dispensations, newest first, and how many there are."""
     rows = await conn.fetch(
@@ -127,7 +133,9 @@ async def upsert_views(conn: Connection, prescription: Prescription) -> None:
     if not claims:
         return
     bare = _bare(prescription)
-    states = [bare.model_copy(update={"dispensations": (claim,)}).model_dump_json().encode() for claim in claims]
+    states = [
+        bare.model_copy(update={"dispensations": (claim,)}).model_dump_json().encode() for claim in claims
+    ]
     await conn.execute(
         """
         INSERT INTO dispensation_view AS view (
@@ -162,7 +170,13 @@ async def upsert_views(conn: Connection, prescription: Prescription) -> None:
 def _bare(prescription: Prescription) -> Prescription:
     """Without what a pharmacy never sees: diagnoses, notes, findings, contact data, allergies."""
     patient = prescription.patient.model_copy(
-        update={"email_address": None, "phone_number": None, "area_code": None, "guardian": None, "allergies": ()}
+        update={
+            "email_address": None,
+            "phone_number": None,
+            "area_code": None,
+            "guardian": None,
+            "allergies": (),
+        }
     )
     hidden: dict[str, Any] = {
         "patient": patient,
