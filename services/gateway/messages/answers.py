@@ -12,13 +12,19 @@ import orjson
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, body and headers; `body` None: an answer without content."""
+    """Status, body and headers; `body` None: an answer without content; bytes: as it was stored."""
 
     status: int
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def succeeded(self) -> bool:
+        return self.status < 300
+
     def content(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
         return b"" if self.body is None else to_json(self.body)
 
 
