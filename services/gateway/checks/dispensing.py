@@ -111,7 +111,10 @@ async def holder(
     """The issued prescription behind a code, unless this pharmacy has guessed too often (ruling 2.3)."""
     found = await dispensing.find_code(conn, code)
     own = found and dispensing.own_live(found.prescription, asked.tenant_id, branch_id)
-    if own is None and await dispensing.count_misses(conn, now=asked.now) >= dispensing.MISSES_MAX:
+    if (
+        own is None
+        and await dispensing.count_misses(conn, asked.tenant_id, now=asked.now) >= dispensing.MISSES_MAX
+    ):
         wait = str(int(dispensing.MISSES_WINDOW.total_seconds()))
         return Problem("code_attempts_exceeded", headers={"Retry-After": wait})
     if found is None:

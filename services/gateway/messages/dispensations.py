@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from contracts.command_outcomes import CommandSucceeded
+from contracts.prescription_commands import (
+    CancelDispensation,
+    CompleteDispensation,
+    StartDispensation,
+    UpdateDispensation,
+)
 from contracts.values import Dispensation, DispensationLine, DispensationStatus, Doctor, Patient, Prescription
-from services.gateway.messages import ids
-from services.gateway.messages.answers import moment, moment_or_none
+from services.gateway.messages import ids, outcomes
+from services.gateway.messages.answers import Answer
+from services.gateway.messages.requests import Request, moment, moment_or_none
 from services.gateway.messages.statuses import prescription_status
 
 SHOWN_OF_DOCUMENT: Final = 3
@@ -145,3 +153,26 @@ def _doctor(doctor: Doctor) -> dict[str, Any]:
         "name": " ".join(name for name in names if name),
         "medical_board_registration": doctor.medical_board_registration,
     }
+
+
+def _answer(outcome: CommandSucceeded, status: int) -> Answer:
+    prescription = outcome.prescription
+    claim = next(
+        claim for claim in prescription.dispensations if claim.dispensation_id == outcome.dispensation_id
+    )
+    location = f"/dispensing/v1/dispensations/{ids.spell('dsp', claim.dispensation_id)}"
+    headers = {"Location": location} if status == 201 else {}
+    return Answer(status, dispensation(prescription, claim), headers)
+
+
+@outcomes.answers(StartDispensation)
+def started(outcome: CommandSucceeded, request: Request) -> Answer:
+    """201; 200 for a claim that the same pharmacy gets back."""
+    return _answer(outcome, 200 if outcome.repeated else 201)
+
+
+@outcomes.answers(UpdateDispensation)
+@outcomes.answers(CompleteDispensation)
+@outcomes.answers(CancelDispensation)
+def stands(outcome: CommandSucceeded, request: Request) -> Answer:
+    return _answer(outcome, 200)

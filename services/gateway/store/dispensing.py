@@ -50,15 +50,16 @@ async def find_code(conn: Connection, code: str) -> CodeHolder | None:
     return CodeHolder(prescription, orjson.loads(row["settings"]))
 
 
-async def count_misses(conn: Connection, *, now: datetime) -> int:
+async def count_misses(conn: Connection, tenant_id: UUID, *, now: datetime) -> int:
     """How often this pharmacy's codes named nothing in the last ten minutes."""
     count: int = await conn.fetchval(
         """
         SELECT count(*)
           FROM code_miss
-         WHERE tenant_id = present_tenant()
-           AND missed_at > $1
+         WHERE tenant_id = $1
+           AND missed_at > $2
         """,
+        tenant_id,
         now - MISSES_WINDOW,
     )
     return count
