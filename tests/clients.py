@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 TIMEOUT_SECONDS = 65.0
 _numbers = itertools.count(1)
@@ -140,12 +140,10 @@ async def following(kafka: str, topic: str) -> AsyncIterator[Follower]:
     """Follow a public topic from now on, as any pharmacy may."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="latest")
     await consumer.start()
-    partitions = None
-    while not partitions:
-        partitions = consumer.partitions_for_topic(topic) or await consumer._client.force_metadata_update()
-        partitions = consumer.partitions_for_topic(topic)
-    from aiokafka import TopicPartition
-
+    consumer.subscribe([topic])
+    await consumer.topics()
+    partitions = consumer.partitions_for_topic(topic) or set()
+    consumer.unsubscribe()
     consumer.assign([TopicPartition(topic, partition) for partition in partitions])
     await consumer.seek_to_end()
     for partition in consumer.assignment():
