@@ -16,7 +16,7 @@ LINE = {"id": "rxi_01KVZR4X01EDHVQQ6ND1HA0DS2", "price": 1, "taxes": 0, "quantit
 
 def start(body):
     checks = Checks()
-    read = bodies.start(Form(body, checks), provider_branches={}, default_branch=None)
+    read = bodies.start(Form(body, checks), default_branch=None)
     return read, [(entry.path, entry.code) for entry in checks.entries]
 
 

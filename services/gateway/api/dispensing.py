@@ -79,14 +79,15 @@ async def list_dispensations(request: Request, caller: Reader, query: Parameters
     page = query.page()
     query.done()
     query.checks.settle()
-    async with tenancy.reading(gateway.pool, caller.tenant_id) as conn:
+    async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         claims, total = await store.listed(
             conn,
             caller.tenant_id,
             code=code and (bodies.canonical_code(code) or code),
-            statuses=None if status is None else [status],
+            status=status,
             limit=page.limit,
             offset=page.offset,
+            now=clock.now(),
         )
     rows = [messages.dispensation(claim.prescription, claim.dispensation) for claim in claims]
     return respond(request, Answer(200, page.envelope(rows, total)))
@@ -130,7 +131,7 @@ async def get_code(request: Request, caller: Reader, gateway: Parts, code: str) 
 def _of_claim(dispensation_id: str, build: BuildFromClaim) -> Build:
     async def from_claim(conn: Connection, asked: Asked, body: Mapping[str, Any]) -> Command | Problem:
         found = ids.find("dsp", dispensation_id)
-        claim = found and await store.find(conn, asked.tenant_id, found)
+        claim = found and await store.find(conn, asked.tenant_id, found, now=asked.now)
         return await build(conn, asked, body, claim) if claim else Problem("resource_not_found")
 
     return from_claim
@@ -158,8 +159,8 @@ def _asked(request: Request, caller: Principal) -> Asked:
 async def _own(gateway: Gateway, caller: Principal, dispensation_id: str) -> Claim:
     found = ids.find("dsp", dispensation_id)
     if found is not None:
-        async with tenancy.reading(gateway.pool, caller.tenant_id) as conn:
-            claim = await store.find(conn, caller.tenant_id, found)
+        async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+            claim = await store.find(conn, caller.tenant_id, found, now=clock.now())
         if claim is not None:
             return claim
     raise Problem("resource_not_found")

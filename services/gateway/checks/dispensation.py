@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from contracts import prescription_codes as codes
@@ -30,7 +30,6 @@ VOID_REASONS: Final = (
 _AUTHORIZATION: Final = "AUTH-"
 
 Substitutes = Mapping[str, Product]
-LookUp = Callable[[list[str]], Any]
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,11 @@ def path_code(text: str) -> str:
     return found
 
 
-def start(form: Form, *, provider_branches: Mapping[UUID, str], default_branch: UUID | None) -> StartRead:
+def start(form: Form, *, default_branch: UUID | None) -> StartRead:
     """Notes every failing check of the content; the caller settles after looking up substitutes."""
     found_code = code(form)
     beneficiary_id = form.id("beneficiary_id", "bnf", unknown="beneficiary_mismatch")
     branch_id = form.id("branch_id", "branch")
-    if branch_id is not None and branch_id not in provider_branches:
-        form.fail("branch_id", "invalid_value", "Must be a branch of this provider.")
     form.text("pin", limit=16)
     currency_code = form.text("currency_code", limit=3, pattern=CURRENCY)
     lines = _lines(form) if form.has("products") else None

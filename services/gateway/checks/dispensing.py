@@ -19,7 +19,7 @@ from contracts.prescription_commands import (
     StartDispensation,
     UpdateDispensation,
 )
-from contracts.values import Pharmacy, Policy
+from contracts.values import DispensationLine, Pharmacy, Policy
 from services.gateway.checks import dispensation as bodies
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.messages import provider_settings
@@ -51,9 +51,11 @@ async def start(
     """The claim on a code: of two pharmacies that ask, the prescription decides."""
     checks = Checks()
     pharmacy = await _pharmacy(conn, asked.caller)
-    branches = await providers.branches(conn, asked.tenant_id)
-    read = bodies.start(Form(body, checks), provider_branches=branches, default_branch=asked.caller.branch_id)
-    lines = None if read.lines is None else await _substituted(conn, read.lines, checks)
+    form = Form(body, checks)
+    read = bodies.start(form, default_branch=asked.caller.branch_id)
+    if read.branch_id and not await providers.branch_exists(conn, asked.tenant_id, read.branch_id):
+        form.fail("branch_id", "invalid_value", "Must be a branch of this provider.")
+    lines = None if read.lines is None else await _substituted(conn, asked, read.lines, checks)
     if checks.entries:
         return Problem.of(checks.entries)
     pharmacy = pharmacy.model_copy(update={"branch_id": read.branch_id})
@@ -78,7 +80,7 @@ async def start(
 async def update(conn: Connection, asked: Asked, body: Body, claim: Claim) -> UpdateDispensation | Problem:
     checks = Checks()
     read = bodies.update(Form(body, checks))
-    lines = await _substituted(conn, read.lines, checks)
+    lines = await _substituted(conn, asked, read.lines, checks)
     if checks.entries:
         return Problem.of(checks.entries)
     return UpdateDispensation(**_of(claim, asked), currency_code=read.currency_code, lines=lines)
@@ -109,7 +111,7 @@ async def holder(
     conn: Connection, asked: Asked, code: str, *, branch_id: UUID | None
 ) -> CodeHolder | Problem:
     """The issued prescription behind a code, unless this pharmacy has guessed too often (ruling 2.3)."""
-    found = await dispensing.find_code(conn, code)
+    found = await dispensing.find_code(conn, code, now=asked.now)
     own = found and dispensing.own_live(found.prescription, asked.tenant_id, branch_id)
     if (
         own is None
@@ -148,10 +150,10 @@ def _of(claim: Claim, asked: Asked) -> dict[str, Any]:
 
 
 async def _substituted(
-    conn: Connection, lines: tuple[bodies.LineRead, ...], checks: Checks
-) -> tuple[bodies.DispensationLine, ...]:
+    conn: Connection, asked: Asked, lines: tuple[bodies.LineRead, ...], checks: Checks
+) -> tuple[DispensationLine, ...]:
     wanted = bodies.wanted_substitutes(lines)
-    known = await catalogue.products(conn, None, wanted) if wanted else {}
+    known = await catalogue.products(conn, asked.tenant_id, wanted) if wanted else {}
     products = {code: listed.product for code, listed in known.items()}
     return bodies.with_substitutes(lines, products, checks)
 
@@ -168,4 +170,4 @@ async def _pharmacy(conn: Connection, caller: Caller) -> Pharmacy:
 
 def _policy(found: CodeHolder) -> Policy:
     """The issuing provider's settings as they are now, at the start (ruling 1.6)."""
-    return provider_settings.policy(provider_settings.read(found.settings))
+    return provider_settings.read(found.settings).policy

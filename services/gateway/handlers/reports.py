@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 from contracts import dispense_reports as reports
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
@@ -159,20 +158,19 @@ async def _command(
         return await dispensing.start(conn, asked, body, dispensation_id=new_ids.new())
     dispensation_id = body.pop("dispensation_id", None)
     body.pop("code", None)
-    claim = await _claim(conn, asked.tenant_id, dispensation_id)
+    claim = await _claim(conn, asked, dispensation_id)
     if claim is None or claim.prescription.prescription_code != canonical:
         return Problem("resource_not_found")
     return await _BUILD[record.envelope.type](conn, asked, body, claim)
 
 
-async def _claim(conn: Connection, tenant_id: UUID, text: Any) -> store.Claim | None:
+async def _claim(conn: Connection, asked: Asked, text: Any) -> store.Claim | None:
     found = ids.find("dsp", text) if isinstance(text, str) else None
-    return None if found is None else await store.find(conn, tenant_id, found)
+    return None if found is None else await store.find(conn, asked.tenant_id, found, now=asked.now)
 
 
 @after_outcome("kafka")
 async def tell(
-    conn: Connection,
     request: Request,
     answer: Answer,
     outcome: CommandSucceeded | CommandRefused,

@@ -12,10 +12,9 @@ from contracts.prescription_commands import (
     UpdateDispensation,
 )
 from contracts.values import Dispensation, DispensationLine, DispensationStatus, Doctor, Patient, Prescription
-from services.gateway.messages import ids, outcomes
+from services.gateway.messages import by_the_clock, ids, outcomes, prescriptions
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request, moment, moment_or_none
-from services.gateway.messages.statuses import prescription_status
 
 SHOWN_OF_DOCUMENT: Final = 3
 
@@ -50,7 +49,7 @@ def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, A
         "document_serial": receipt.document_serial if receipt else None,
         "document_digital_signature": receipt.document_digital_signature if receipt else None,
         "provider_transaction_id": receipt.provider_transaction_id if receipt else None,
-        "prescription_status": prescription_status(prescription),
+        "prescription_status": prescriptions.status(prescription),
     }
 
 
@@ -77,7 +76,7 @@ def code(prescription: Prescription) -> dict[str, Any]:
     return {
         "code": prescription.prescription_code,
         "code_type": "PRESCRIPTION",
-        "status": prescription_status(prescription),
+        "status": prescriptions.status(prescription),
         "valid_until": moment_or_none(prescription.valid_until),
         "prescription_id": ids.spell("rx", prescription.prescription_id),
         "beneficiary_id": ids.spell("bnf", prescription.patient.patient_id),
@@ -95,12 +94,8 @@ def code(prescription: Prescription) -> dict[str, Any]:
             }
             for item in prescription.items
         ],
-        "dispensing_in_progress": in_dispensing(prescription),
+        "dispensing_in_progress": by_the_clock.live(prescription) is not None,
     }
-
-
-def in_dispensing(prescription: Prescription) -> bool:
-    return any(claim.status is DispensationStatus.STARTED for claim in prescription.dispensations)
 
 
 def _line(prescription: Prescription, claim: Dispensation, line: DispensationLine) -> dict[str, Any]:

@@ -190,7 +190,13 @@ async def forget_unrevealed(conn: Connection, *, before: datetime, limit: int) -
 
 
 async def _insert(
-    conn: Connection, tenant_id: UUID, patient: Patient, *, revealed: bool, digest: bytes | None, now: datetime
+    conn: Connection,
+    tenant_id: UUID,
+    patient: Patient,
+    *,
+    revealed: bool,
+    digest: bytes | None,
+    now: datetime,
 ) -> bool:
     """False when somebody has the document, or the digest, already."""
     made = await conn.fetchval(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,7 +10,8 @@ from uuid import UUID
 
 import orjson
 
-from contracts.values import Dispensation, DispensationStatus, Prescription
+from contracts.values import Dispensation, Prescription
+from services.gateway.messages import by_the_clock
 from shared.database import Connection
 
 MISSES_MAX: Final = 20
@@ -33,7 +34,7 @@ class Claim:
     dispensation: Dispensation
 
 
-async def find_code(conn: Connection, code: str) -> CodeHolder | None:
+async def find_code(conn: Connection, code: str, *, now: datetime) -> CodeHolder | None:
     """The issued prescription of this canonical code, whoever issued it."""
     row = await conn.fetchrow(
         """
@@ -44,7 +45,7 @@ async def find_code(conn: Connection, code: str) -> CodeHolder | None:
     )
     if row is None:
         return None
-    prescription = Prescription.model_validate_json(row["state"])
+    prescription = by_the_clock.as_of(Prescription.model_validate_json(row["state"]), now)
     if prescription.issued_at is None:
         return None
     return CodeHolder(prescription, orjson.loads(row["settings"]))
@@ -81,7 +82,7 @@ async def add_miss(conn: Connection, tenant_id: UUID, *, now: datetime) -> None:
     )
 
 
-async def find(conn: Connection, tenant_id: UUID, dispensation_id: UUID) -> Claim | None:
+async def find(conn: Connection, tenant_id: UUID, dispensation_id: UUID, *, now: datetime) -> Claim | None:
     """A dispensation of this pharmacy."""
     state = await conn.fetchval(
         """
@@ -92,7 +93,7 @@ async def find(conn: Connection, tenant_id: UUID, dispensation_id: UUID) -> Clai
         tenant_id,
         dispensation_id,
     )
-    return None if state is None else _claim(state)
+    return None if state is None else _claim(state, now)
 
 
 async def listed(
@@ -100,9 +101,10 @@ async def listed(
     tenant_id: UUID,
     *,
     code: str | None,
-    statuses: Sequence[str] | None,
+    status: str | None,
     limit: int,
     offset: int,
+    now: datetime,
 ) -> tuple[list[Claim], int]:
     """A pharmacy's dispensations, newest first, and how many there are."""
     rows = await conn.fetch(
@@ -111,100 +113,34 @@ async def listed(
           FROM dispensation_view
          WHERE tenant_id = $1
            AND ($2::text IS NULL OR prescription_code = $2)
-           AND ($3::text[] IS NULL OR status = ANY ($3))
+           AND ($3::text IS NULL
+                OR $3 = CASE WHEN status = 'STARTED' AND expires_at <= $6 THEN 'EXPIRED' ELSE status END)
          ORDER BY started_at DESC, dispensation_id DESC
          LIMIT $4
         OFFSET $5
         """,
         tenant_id,
         code,
-        statuses,
+        status,
         limit,
         offset,
+        now,
     )
     if rows or not offset:
-        return [_claim(row["state"]) for row in rows], rows[0]["total"] if rows else 0
-    _, total = await listed(conn, tenant_id, code=code, statuses=statuses, limit=1, offset=0)
+        return [_claim(row["state"], now) for row in rows], rows[0]["total"] if rows else 0
+    # Past the end no row tells how many there are.
+    _, total = await listed(conn, tenant_id, code=code, status=status, limit=1, offset=0, now=now)
     return [], total
-
-
-async def upsert_views(conn: Connection, prescription: Prescription) -> None:
-    """Show each pharmacy its dispensations of a prescription as they stand; never an older revision."""
-    claims = prescription.dispensations
-    if not claims:
-        return
-    bare = _bare(prescription)
-    states = [
-        bare.model_copy(update={"dispensations": (claim,)}).model_dump_json().encode() for claim in claims
-    ]
-    await conn.execute(
-        """
-        INSERT INTO dispensation_view AS view (
-               tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id,
-               revision, status, started_at, expires_at, state)
-        SELECT claim.tenant_id, claim.dispensation_id, $1, $2, $3, claim.branch_id, $4,
-               claim.status, claim.started_at, claim.expires_at, claim.state
-          FROM unnest($5::uuid[], $6::uuid[], $7::uuid[], $8::text[], $9::timestamptz[], $10::timestamptz[],
-                      $11::bytea[])
-               AS claim (tenant_id, dispensation_id, branch_id, status, started_at, expires_at, state)
-         ORDER BY claim.tenant_id, claim.dispensation_id
-            ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
-           SET revision = excluded.revision,
-               status = excluded.status,
-               state = excluded.state
-         WHERE view.revision < excluded.revision
-        """,
-        prescription.tenant_id,
-        prescription.prescription_id,
-        prescription.prescription_code,
-        prescription.revision,
-        [claim.pharmacy.tenant_id for claim in claims],
-        [claim.dispensation_id for claim in claims],
-        [claim.pharmacy.branch_id for claim in claims],
-        [claim.status.value for claim in claims],
-        [claim.started_at for claim in claims],
-        [claim.expires_at for claim in claims],
-        states,
-    )
-
-
-def _bare(prescription: Prescription) -> Prescription:
-    """Without what a pharmacy never sees: diagnoses, notes, findings, contact data, allergies."""
-    patient = prescription.patient.model_copy(
-        update={
-            "email_address": None,
-            "phone_number": None,
-            "area_code": None,
-            "guardian": None,
-            "allergies": (),
-        }
-    )
-    hidden: dict[str, Any] = {
-        "patient": patient,
-        "diagnoses": (),
-        "allergies": (),
-        "notes": None,
-        "laboratory_notes": None,
-        "diagnostic_test_notes": None,
-        "findings": (),
-        "coverage": {},
-        "not_evaluated": (),
-        "unmatched_acknowledgements": (),
-        "seal": None,
-        "void": None,
-    }
-    return prescription.model_copy(update=hidden)
 
 
 def own_live(prescription: Prescription, tenant_id: UUID, branch_id: UUID | None) -> Dispensation | None:
     """The live dispensation that this very pharmacy holds, if it does."""
-    for claim in prescription.dispensations:
-        own = (claim.pharmacy.tenant_id, claim.pharmacy.branch_id) == (tenant_id, branch_id)
-        if own and claim.status is DispensationStatus.STARTED:
-            return claim
-    return None
+    claim = by_the_clock.live(prescription)
+    if claim is None or (claim.pharmacy.tenant_id, claim.pharmacy.branch_id) != (tenant_id, branch_id):
+        return None
+    return claim
 
 
-def _claim(state: bytes) -> Claim:
-    prescription = Prescription.model_validate_json(state)
+def _claim(state: bytes, now: datetime) -> Claim:
+    prescription = by_the_clock.as_of(Prescription.model_validate_json(state), now)
     return Claim(prescription, prescription.dispensations[0])
