@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,10 +18,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.signing.checks import bundle as verifier
 from services.signing.checks.bundle import Judgement, Verdict, judge
 from services.signing.domain import b64url, jws
 from services.signing.domain.canonical import canonical
 from services.signing.domain.rx_sign import RX_SIGN_1
+from services.signing.domain.seal import Disclosure
 from tests.unit.signing_vectors import SEALED_AT, WRITTEN_BY_HAND, bundle, root, stored
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -447,6 +450,54 @@ def test_a_list_of_groups_that_no_seal_has_is_told_though_it_is_signed(change: C
 
     assert judgement.code == "E_FORMAT"
     assert ("E_FORMAT", None) in {(one.code, one.group) for one in judgement.findings}
+
+
+def sealed_so(change: Change) -> dict[str, Any]:
+    """A file whose seal is good over groups that no honest sealer would have sealed."""
+    file = altered(change)
+
+    def digests(decoded: dict[str, Any]) -> None:
+        decoded["groups"] = [
+            {"name": one["name"], "digest": Disclosure(**one).digest("rx-sign/1")}
+            for one in file["disclosures"]
+        ]
+
+    return FORGER.seal(payload=payload(digests)) | {"disclosures": file["disclosures"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "group"),
+    [
+        (lambda one: one["disclosures"][1].update(salt="AQEBAQEBAQE"), "patient"),
+        (lambda one: one["disclosures"][3]["data"].update(item_no=2), "item/1"),
+        (lambda one: one["disclosures"][4]["data"].update(posology=" as told "), "item/2"),
+        (lambda one: one["disclosures"][4]["data"].update(posology="p" * 5001), "item/2"),
+        (lambda one: one["disclosures"][5]["data"].update(colour=None), "diagnosis"),
+    ],
+    ids=["short salt", "another number", "blanks", "too long", "unknown key"],
+)
+def test_a_good_seal_over_a_group_in_a_wrong_form_is_refused(change: Change, group: str) -> None:
+    judgement = judged(sealed_so(change), anchors=[FORGER.root])
+
+    assert [(one.step, one.code, one.group) for one in judgement.findings] == [(10, "E_FORMAT", group)]
+
+
+def test_a_profile_decides_which_algorithms_may_seal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier, "RX_SIGN_1", replace(RX_SIGN_1, algorithms=frozenset({"ES384"})))
+
+    assert judged(BUNDLE).code == "E_ALG"
+
+
+def test_a_certificate_has_one_spelling() -> None:
+    forger = FORGER
+    while len(forger.leaf.public_bytes(Encoding.DER)) % 3 != 1:
+        forger = Forger()
+    (text,) = forger.header()["x5c"]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = f"{text[:-3]}{letters[letters.index(text[-3]) + 1]}=="
+
+    assert base64.b64decode(other) == base64.b64decode(text)
+    assert judged(forger.seal(x5c=[other]), anchors=[forger.root]).code == "E_FORMAT"
 
 
 def test_a_certificate_of_an_authority_or_without_a_usage_may_not_seal() -> None:

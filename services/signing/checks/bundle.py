@@ -134,7 +134,7 @@ def _payload(data: bytes, profile: Profile) -> Mapping[str, Json]:
         raise Malformed.at("payload", "of another profile")
     document = profile.groups.document
     for key in profile.copied:
-        if payload[key] is None or document[key](payload[key]) != payload[key]:
+        if document[key](payload[key]) != payload[key]:
             raise Malformed.at(f"payload.{key}", "not in normal form")
     return payload
 
