@@ -4,8 +4,6 @@ from typing import Final
 
 from services.notification.domain.printed import PrintedPrescription
 from services.notification.domain.texts import TEXTS
-from services.notification.pdf import pages
-from services.notification.pdf.sheet import Sheet
 
 BYTES_MAX: Final = 512 * 1024
 
@@ -31,6 +29,10 @@ def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> byte
 
 
 def _made(printed: PrintedPrescription, verify_url: str | None) -> bytes:
+    # The engine takes 35 MB: a third of this process, which may idle for long before a document is wanted.
+    from services.notification.pdf import pages
+    from services.notification.pdf.sheet import Sheet
+
     texts = TEXTS[printed.language]
     sheet = Sheet()
     sheet.set_lang(texts.tag)
