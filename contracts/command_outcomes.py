@@ -1,0 +1,52 @@
+"""The one answer to each command, on `command-outcomes-v1`: the new state whole, or a refusal with its code."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.message import Event, Value
+from contracts.values import Prescription, Text
+
+
+class CommandOutcome(Event):
+    """What became of one request."""
+
+    topic: ClassVar[str] = "command-outcomes-v1"
+    source: ClassVar[str] = "/prescription"
+
+    request_id: UUID
+
+
+class CommandSucceeded(CommandOutcome):
+    """Done, or already so (`repeated`): the state that a read after this answer sees at least."""
+
+    ce_type: ClassVar[str] = "recepta.command.succeeded.v1"
+
+    prescription: Prescription
+    dispensation_id: UUID | None = None
+    delivery_id: UUID | None = None
+    repeated: bool = False
+
+
+class Refusal(Value):
+    """One failing check: the field of the request, the code, and what else helps to repair it."""
+
+    path: str
+    code: str
+    message: Text
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class CommandRefused(CommandOutcome):
+    """Refused, with nothing left behind; `prescription` is the state that this was decided on, if there is one."""
+
+    ce_type: ClassVar[str] = "recepta.command.refused.v1"
+
+    code: str
+    message: Text
+    refusals: tuple[Refusal, ...] = ()
+    data: dict[str, Any] = Field(default_factory=dict)
+    prescription: Prescription | None = None

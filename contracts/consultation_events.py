@@ -1,0 +1,44 @@
+"""What upstream systems write, on the public topic `consultation-events-v1`: completed consultations."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.message import Message, Value
+
+
+class MedicationEntity(Value):
+    """A medication that the consultation speaks of, as it was understood (delphos-dialect 8.1)."""
+
+    text: Annotated[str, Field(max_length=4000)]
+    medication_name: str
+    active_ingredient: str | None = None
+    dosage: str | None = None
+    route: str | None = None
+    frequency: str | None = None
+    duration: str | None = None
+    quantity: int | None = None
+    unit: str | None = None
+    instructions: str | None = None
+
+
+class ConsultationCompleted(Message):
+    """A consultation has ended, with what was said of medication; the header `authorization` proves the sender."""
+
+    topic: ClassVar[str] = "consultation-events-v1"
+    source: ClassVar[str] = "/ehr"
+    ce_type: ClassVar[str] = "recepta.consultation.completed.v1"
+
+    consultation_id: UUID
+    patient_id: UUID
+    doctor_id: UUID
+    status: Literal["completed"] = "completed"
+    language: Literal["pt", "es", "en"] = "pt"
+    medication_entities: Annotated[tuple[MedicationEntity, ...], Field(max_length=100)] = ()
+
+    @property
+    def key(self) -> str:
+        return str(self.consultation_id)

@@ -1,0 +1,77 @@
+"""What is searched and what items are resolved by, on the compacted topic `drug-catalog-v1`.
+
+A release is a set of records and, last, `CatalogueReleased`, which counts them: readers switch when they have all.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from contracts.message import Message
+from contracts.values import Product, Text
+
+
+class CatalogueRecord(Message):
+    """One record of one release; records of another release are upserted beside it."""
+
+    topic: ClassVar[str] = "drug-catalog-v1"
+    source: ClassVar[str] = "/safety-check"
+
+    release: str
+
+
+class CatalogueProduct(CatalogueRecord):
+    """A product of the catalogue; `medication_id` is a UUIDv5 of source and product code."""
+
+    ce_type: ClassVar[str] = "recepta.drug-catalog.product.v1"
+
+    medication_id: UUID
+    catalogue: str
+    product: Product
+    electronic_allowed: bool = True
+    manufacturer: Text | None = None
+    marketed: bool = True
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"product:{self.medication_id}"
+
+
+class CatalogueName(CatalogueRecord):
+    """A name of an ingredient, with its folded form and its key (contracts.drug_names)."""
+
+    ce_type: ClassVar[str] = "recepta.drug-catalog.name.v1"
+
+    ingredient: str
+    name: Text
+    folded: str
+    name_key: str | None = None
+    language: str | None = None
+    kind: str
+    country: str | None = None
+    atc_codes: tuple[str, ...] = ()
+    display_name: Text
+
+    @property
+    def key(self) -> str:
+        return f"name:{self.ingredient}:{self.folded}:{self.country or ''}"
+
+
+class CatalogueReleased(CatalogueRecord):
+    """A release is complete with this many products and names; the highest `sequence` is the present one."""
+
+    ce_type: ClassVar[str] = "recepta.drug-catalog.released.v1"
+
+    sequence: int = Field(ge=1)
+    products: int = Field(ge=0)
+    names: int = Field(ge=0)
+    knowledge_base_version: str
+    released_at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return "release"

@@ -1,0 +1,173 @@
+"""What travels between services: messages, and the envelope of CloudEvents headers that each one has.
+
+A message on Kafka is a CloudEvent 1.0 in binary mode: `Envelope` is its headers, one `Message` class its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Final, Self
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+HEADERS_MAX: Final = 64
+HEADER_BYTES_MAX: Final = 8 * 1024
+
+
+class Unreadable(ValueError):
+    """A record that is no CloudEvent of ours: it can never be handled. The text never quotes the record."""
+
+
+class Value(BaseModel):
+    """A part of a message: frozen; members that this release does not know are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Message(Value):
+    """The value of one record; its class says on which topic and as which CloudEvents type it travels."""
+
+    topic: ClassVar[str]
+    source: ClassVar[str]
+    ce_type: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        """The partition key: all messages of one key stay in order."""
+        raise TypeError(f"{type(self).__name__} has no key")
+
+    @property
+    def subject(self) -> str:
+        return self.key
+
+    @property
+    def tenant(self) -> UUID | None:
+        """Whose it is, for the header `tenantid`; None where the header would tell strangers too much."""
+        return None
+
+    def to_json(self) -> bytes:
+        return self.__pydantic_serializer__.to_json(self)
+
+
+class Event(Message):
+    """Something that has become true about one prescription."""
+
+    tenant_id: UUID
+    prescription_id: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.prescription_id)
+
+    @property
+    def tenant(self) -> UUID | None:
+        return self.tenant_id
+
+
+class Caller(Value):
+    """Who asks, as the credentials say: tenant, client, and what these are bound to."""
+
+    tenant_id: UUID
+    client: Annotated[str, Field(max_length=128)]
+    doctor_id: UUID | None = None
+    provider_slug: str | None = None
+    branch_id: UUID | None = None
+    channel: Annotated[str, Field(pattern="^(osigu|delphos|kafka|operator)$")] = "osigu"
+
+
+class Command(Event):
+    """A request to do something; exactly one outcome repeats its `request_id`."""
+
+    request_id: UUID
+    caller: Caller
+    deadline: AwareDatetime | None = None
+    """After it only the executing service may end the request, without effect; None from Kafka: no deadline."""
+
+
+class Envelope(Value):
+    """The CloudEvents headers of one record. An outsider's `id` may be any text, ours are UUIDv7."""
+
+    id: Annotated[str, Field(min_length=1, max_length=255)]
+    type: Annotated[str, Field(min_length=1, max_length=255)]
+    source: str
+    subject: str | None = None
+    time: AwareDatetime
+    specversion: str = "1.0"
+    correlationid: str | None = None
+    causationid: str | None = None
+    tenantid: UUID | None = None
+    traceparent: str | None = None
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """As Kafka headers, without those that have no value."""
+        pairs: list[tuple[str, str | None]] = [
+            ("ce_specversion", self.specversion),
+            ("ce_id", self.id),
+            ("ce_type", self.type),
+            ("ce_source", self.source),
+            ("ce_subject", self.subject),
+            ("ce_time", self.time.astimezone(UTC).isoformat().replace("+00:00", "Z")),
+            ("content-type", "application/json"),
+            ("correlationid", self.correlationid),
+            ("causationid", self.causationid),
+            ("tenantid", str(self.tenantid) if self.tenantid else None),
+            ("traceparent", self.traceparent),
+        ]
+        return [(name, value.encode()) for name, value in pairs if value is not None]
+
+    @classmethod
+    def read(cls, headers: Iterable[tuple[str, bytes | None]]) -> Self:
+        """From Kafka headers; raises Unreadable. Strangers' headers are ignored, the first of a name counts."""
+        found: dict[str, str] = {}
+        for count, (name, value) in enumerate(headers):
+            if count >= HEADERS_MAX:
+                raise Unreadable("more headers than the limit")
+            field = _FIELDS.get(name)
+            if field is None or value is None or field in found:
+                continue
+            if len(value) > HEADER_BYTES_MAX:
+                raise Unreadable(f"header {name} is too long")
+            try:
+                found[field] = value.decode("utf-8")
+            except UnicodeDecodeError:
+                if field in _OPTIONAL:
+                    continue
+                raise Unreadable(f"header {name} is not UTF-8") from None
+        for field in ("id", "type", "source", "time", "specversion"):
+            if not found.get(field):
+                raise Unreadable(f"header ce_{field} is missing")
+        if found["specversion"] != "1.0":
+            raise Unreadable("header ce_specversion is not 1.0")
+        try:
+            return cls.model_validate(found)
+        except ValueError:
+            raise Unreadable("a CloudEvents header has an invalid value") from None
+
+
+_FIELDS: Final[dict[str, str]] = {
+    "ce_id": "id",
+    "ce_type": "type",
+    "ce_source": "source",
+    "ce_subject": "subject",
+    "ce_time": "time",
+    "ce_specversion": "specversion",
+    "correlationid": "correlationid",
+    "causationid": "causationid",
+    "tenantid": "tenantid",
+    "traceparent": "traceparent",
+}
+_OPTIONAL: Final = frozenset({"subject", "correlationid", "causationid", "tenantid", "traceparent"})
+
+
+def utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def named(messages: Sequence[type[Message]]) -> dict[str, type[Message]]:
+    """Message classes by their CloudEvents type."""
+    return {message.ce_type: message for message in messages}
+
+
+Json = dict[str, Any]
