@@ -7,20 +7,22 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from services.prescription.domain.items import Product
+
 
 class DispensationStatus(StrEnum):
-    STARTED = "started"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
+    STARTED = "STARTED"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
 
 
 class EndedBy(StrEnum):
     """Who took a dispensation back."""
 
-    PHARMACY = "pharmacy"
-    PRESCRIBER = "prescriber"
-    TIMEOUT = "timeout"
+    PHARMACY = "PHARMACY"
+    PRESCRIBER = "PRESCRIBER"
+    TIMEOUT = "TIMEOUT"
 
 
 class Source(StrEnum):
@@ -41,63 +43,58 @@ VOID_REASONS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pharmacy:
-    """A branch of a pharmacy company; without one, the company as such."""
+    """A branch of a pharmacy company (its tenant); without a branch, the company as such."""
 
-    provider_id: UUID
+    tenant_id: UUID
     provider_slug: str
+    name: str | None = None
     branch_id: UUID | None = None
 
-    def holds(self, dispensation: "Dispensation") -> bool:
-        """Whether a dispensation is this one's own. A company-wide client speaks for all its branches."""
+    def owns(self, dispensation: "Dispensation") -> bool:
+        """Whether it may act on a dispensation. A company-wide client speaks for all branches."""
         holder = dispensation.pharmacy
-        return (
-            holder is not None
-            and holder.provider_id == self.provider_id
-            and self.branch_id in (None, holder.branch_id)
-        )
+        return holder.tenant_id == self.tenant_id and self.branch_id in (None, holder.branch_id)
 
-    def same_as(self, other: "Pharmacy | None") -> bool:
-        """Whether a claim of the other is this one's own claim."""
-        return other is not None and (self.provider_id, self.branch_id) == (other.provider_id, other.branch_id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Substitute:
-    """What is handed over instead of the prescribed product. Fields that were not sent are None."""
-
-    product_code: str | None = None
-    quantity: int | None = None
-    reason: str | None = None
-    reason_text: str | None = None
-    other_description: str | None = None
-    ingredients: frozenset[str] = frozenset()
+    def started(self, dispensation: "Dispensation") -> bool:
+        """Whether a dispensation is the very claim that this pharmacy and branch would make."""
+        holder = dispensation.pharmacy
+        return (holder.tenant_id, holder.branch_id) == (self.tenant_id, self.branch_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What is handed over for one item; `quantity` counts units of the prescribed product that it uses up."""
+    """What is handed over for one item; `quantity` counts units of the prescribed product that it uses up.
+
+    A substitute is what changes hands instead. Fields that were not sent are None.
+    """
 
     item_id: UUID
     quantity: int | None
     product_code: str | None = None
     price: Decimal | None = None
     taxes: Decimal | None = None
-    substitute: Substitute | None = None
+    substitute: Product | None = None
+    substitute_quantity: int | None = None
+    substitution_reason_enum: str | None = None
+    substitution_reason: str | None = None
+    substitution_other_description: str | None = None
+
+    @property
+    def substituted(self) -> bool:
+        return self.substitute is not None or self.substitute_quantity is not None
 
     @property
     def units(self) -> int:
         """How many units change hands."""
-        if self.substitute is not None and self.substitute.quantity is not None:
-            return self.substitute.quantity
-        return self.quantity or 0
+        return (self.substitute_quantity if self.substituted else self.quantity) or 0
 
     @property
     def outline(self) -> tuple[UUID, int | None, str | None, int | None]:
         """What makes two lines the same line: id, quantity and substitute (rulings 2.11)."""
-        instead = self.substitute or Substitute()
-        return self.item_id, self.quantity, instead.product_code, instead.quantity
+        code = self.substitute.product_code if self.substitute else None
+        return self.item_id, self.quantity, code, self.substitute_quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +110,10 @@ class Receipt:
 
     def same_as(self, other: "Receipt | None") -> bool:
         """Whether a second report speaks of the same hand-over."""
-        return other is not None and (self.amount, self.document_number) == (other.amount, other.document_number)
+        return other is not None and (self.amount, self.document_number) == (
+            other.amount,
+            other.document_number,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,16 +133,17 @@ class Dispensation:
     id: UUID
     status: DispensationStatus
     source: Source
-    pharmacy: Pharmacy | None
+    pharmacy: Pharmacy
     lines: tuple[Line, ...]
-    currency_code: str | None = None
-    terms: DispensingTerms | None = None
+    currency_code: str
+    terms: DispensingTerms
     started_at: datetime
-    expires_at: datetime | None = None
+    expires_at: datetime
     receipt: Receipt | None = None
     completed_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by: EndedBy | None = None
+    previous_status: DispensationStatus | None = None
     void_reason: str | None = None
     void_description: str | None = None
 
@@ -156,18 +157,21 @@ class Dispensation:
 
     def void_window_open(self, now: datetime) -> bool:
         """Whether what was handed over may still be taken back."""
-        if self.completed_at is None or self.terms is None:
+        if self.completed_at is None:
             return False
         return now <= self.completed_at + timedelta(hours=self.terms.void_window_h)
 
 
+_NO_MINOR_UNIT: Final = (
+    *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
+    *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
+)
+
 # ISO 4217: currencies whose minor unit is not a hundredth.
 _MINOR_DIGITS: Final = {
-    **dict.fromkeys(
-        ("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF").split(), 0
-    ),
-    **dict.fromkeys(("BHD IQD JOD KWD LYD OMR TND").split(), 3),
-    **dict.fromkeys(("CLF UYW").split(), 4),
+    **dict.fromkeys(_NO_MINOR_UNIT, 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
 }
 
 

@@ -12,14 +12,13 @@ from services.prescription.domain.state_table import Status
 
 class ActorType(StrEnum):
     API_KEY = "api_key"
-    CLIENT = "client"
     PHARMACY = "pharmacy"
     SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who did it."""
+    """Who did it, by id: a person's name is nobody's business here."""
 
     type: ActorType
     client_id: str | None = None
@@ -47,6 +46,7 @@ class Action(StrEnum):
     ITEM_ADDED = "item_added"
     ITEM_CHANGED = "item_changed"
     ITEM_REMOVED = "item_removed"
+    CHECK_REQUESTED = "check_requested"
     CHECKED = "checked"
     CHECK_FAILED = "check_failed"
     ACKNOWLEDGED = "acknowledged"
@@ -74,7 +74,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class DispensationNote:
-    """What an entry says of a dispensation: how it stands now, and what it uses up of each item if it counts."""
+    """What an entry says of a dispensation: how it stands, and what it uses up of each item if it counts."""
 
     id: UUID
     status: DispensationStatus
@@ -96,7 +96,7 @@ class Note:
 class Entry:
     """One line of the history. It is never edited."""
 
-    seq: int
+    revision: int
     version: int
     occasion: Occasion
     note: Note
@@ -123,8 +123,8 @@ def replay(entries: Iterable[Entry]) -> Outline:
     """Where the entries lead. Raises ValueError when one of them does not follow from those before it."""
     outline = Outline()
     for expected, entry in enumerate(entries, start=1):
-        if entry.seq != expected or entry.version < outline.version:
-            raise ValueError(f"entry {entry.seq} of version {entry.version} does not follow")
+        if entry.revision != expected or entry.version < outline.version:
+            raise ValueError(f"entry {entry.revision} of version {entry.version} does not follow")
         outline = replace(_after(outline, entry), version=entry.version)
     return outline
 
@@ -140,7 +140,9 @@ def _after(outline: Outline, entry: Entry) -> Outline:
     if entry.to_status is None:
         return outline
     if entry.from_status not in (None, outline.status):
-        raise ValueError(f"entry {entry.seq} leaves {entry.from_status}, but the status is {outline.status}")
+        raise ValueError(
+            f"entry {entry.revision} leaves {entry.from_status}, but the status is {outline.status}"
+        )
     return replace(outline, status=entry.to_status, signing=False)
 
 

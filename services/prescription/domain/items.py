@@ -1,20 +1,55 @@
 """One line of a prescription, as it was prescribed, in the words of either dialect."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Final
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveIngredient:
+    """One ingredient of a product: `ingredient` is the row of the knowledge base, None when it knows none."""
+
+    name: str
+    ingredient: str | None = None
+    atc_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A catalogue product as it was when it was prescribed, or handed over instead."""
+
+    product_code: str
+    product_name: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    product_type: str = "MEDICATION"
+    active_ingredients: tuple[ActiveIngredient, ...] = ()
+    strength: str | None = None
+    presentation: str | None = None
+    dosage_unit: str | None = None
+    route: str | None = None
+    pack_format: str | None = None
+    national_code: str | None = None
+    controlled_schedule: str | None = None
+
+    @property
+    def ingredients(self) -> frozenset[str]:
+        """By row of the knowledge base, else by name; empty when nothing is known."""
+        return frozenset(one.ingredient or one.name.casefold() for one in self.active_ingredients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What one line asks for. `quantity` None: it can be dispensed once, in whatever quantity is handed over."""
+    """What one line asks for. `quantity` None: it can be dispensed once, in whatever quantity that is."""
 
     id: UUID
     position: int
     medication_name: str
-    product_code: str | None = None
+    product: Product | None = None
     active_ingredient: str | None = None
     ingredients: tuple[str, ...] = ()
+    match_status: str = "unmatched"
+    match_score: float | None = None
     quantity: int | None = None
     unit: str | None = None
     dosage: str | None = None
@@ -27,11 +62,11 @@ class Item:
     dose_unit: str | None = None
     instructions: str | None = None
     clinical_notes: str | None = None
-    brand_reason: str | None = None
-    brand_justification: str | None = None
     substitution_allowed: bool = True
-    cmed_medication_id: UUID | None = None
-    controlled_schedule: str | None = None
+
+    @property
+    def product_code(self) -> str | None:
+        return self.product.product_code if self.product else None
 
     @property
     def missing_fields(self) -> tuple[str, ...]:
@@ -43,9 +78,8 @@ class Item:
 
 # A change of one of these may change what the safety check finds.
 SAFETY_RELEVANT: Final = frozenset(
-    {"medication_name", "active_ingredient", "cmed_medication_id", "product_code", "ingredients"}
-    | {"dosage", "route", "frequency", "duration", "duration_days", "quantity", "unit"}
-    | {"posology", "dose_amount", "dose_unit"}
+    {"medication_name", "active_ingredient", "product", "ingredients", "dosage", "route", "frequency"}
+    | {"duration", "duration_days", "quantity", "unit", "posology", "dose_amount", "dose_unit"}
 )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -36,31 +36,6 @@ class Text:
     recommendation: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that a rule has to say about an item, or about two."""
-
-    id: UUID
-    key: str
-    interaction_type: str
-    severity: Severity
-    source: str
-    rule_id: str
-    drug_a: str
-    drug_b: str | None = None
-    ingredients: tuple[str, ...] = ()
-    item_ids: tuple[UUID, ...] = ()
-    other_prescription_id: UUID | None = None
-    assumed: bool = False
-    assumptions: tuple[str, ...] = ()
-    texts: Mapping[str, Text] = field(default_factory=dict)
-    detected_at: datetime
-
-    @property
-    def blocking(self) -> bool:
-        return self.severity in BLOCKING
-
-
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """A doctor has seen the finding with this key and answers for going on. It is never withdrawn."""
@@ -72,12 +47,60 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a rule has to say about an item, or about two."""
+
+    id: UUID
+    key: str = ""
+    interaction_type: str
+    severity: Severity
+    source: str
+    rule_id: str
+    evidence: str | None = None
+    reference: str | None = None
+    drug_a: str
+    drug_b: str | None = None
+    ingredients: tuple[str, ...] = ()
+    item_ids: tuple[UUID, ...] = ()
+    other_prescription_id: UUID | None = None
+    assumed: bool = False
+    assumptions: tuple[str, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    text: Mapping[str, Text] = field(default_factory=dict)
+    detected_at: datetime
+    acknowledgement: Acknowledgement | None = None
+
+    @property
+    def blocking(self) -> bool:
+        return self.severity in BLOCKING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskedWith:
     """What a check was asked about; its verdict counts for nothing else."""
 
     content_version: int
     facts_version: int
     in_force_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of one kind of check could be evaluated; `recorded` counts the allergies on file."""
+
+    evaluated: int
+    not_evaluated: int
+    recorded: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotEvaluated:
+    """Something that a check could not answer, and why."""
+
+    check: str
+    item_ids: tuple[UUID, ...]
+    reason: str
+    suggestions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +111,8 @@ class Verdict:
     findings: tuple[Finding, ...]
     knowledge_base_version: str
     checked_at: datetime
-    coverage: Mapping[str, object] = field(default_factory=dict)
-    not_evaluated: tuple[Mapping[str, object], ...] = ()
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    not_evaluated: tuple[NotEvaluated, ...] = ()
 
 
 def at_or_above(severity: Severity) -> tuple[Severity, ...]:
@@ -99,24 +122,28 @@ def at_or_above(severity: Severity) -> tuple[Severity, ...]:
 
 @dataclass(frozen=True, slots=True)
 class KeyMaker:
-    """Makes the keys of one patient's findings. Without the secret nobody can name a finding he was not shown."""
+    """Makes the keys of a patient's findings. Without the secret nobody can name one that they never saw."""
 
     secret: bytes
     tenant_id: UUID
     patient_id: UUID
 
-    def key(self, interaction_type: str, ingredients: Sequence[str], severity: Severity) -> str:
-        """The same for the same kind of finding, ingredients and severity, in this patient only."""
-        about = [str(self.tenant_id), str(self.patient_id), interaction_type, sorted(ingredients), severity.value]
+    def key(self, finding: Finding, severity: Severity | None = None) -> str:
+        """The same for the same kind of finding, ingredients and severity (the finding's own by default)."""
+        severity = severity or finding.severity
+        # What nobody could resolve has no ingredient; its name keeps two unknown drugs apart.
+        named = sorted(finding.ingredients) or [finding.drug_a]
+        about = [str(self.tenant_id), str(self.patient_id), finding.interaction_type, named, severity.value]
         mac = hmac.new(self.secret, json.dumps(about).encode(), hashlib.sha256)
         return f"k1:{severity}:{mac.hexdigest()[:32]}"
 
     def covering(self, finding: Finding) -> frozenset[str]:
         """Every key whose acknowledgement covers the finding."""
-        return frozenset(
-            self.key(finding.interaction_type, finding.ingredients or (finding.drug_a,), severity)
-            for severity in at_or_above(finding.severity)
-        )
+        return frozenset(self.key(finding, severity) for severity in at_or_above(finding.severity))
+
+    def keyed(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+        """The findings with the key by which a doctor may answer for each."""
+        return tuple(replace(finding, key=self.key(finding)) for finding in findings)
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -129,31 +156,24 @@ def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """Which findings somebody has answered for, by the id of the finding."""
-
-    by_finding: Mapping[UUID, Acknowledgement]
-    unmatched_keys: tuple[str, ...]
-
-    def blocking(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-        """The findings that still forbid going on."""
-        return tuple(one for one in findings if one.blocking and one.id not in self.by_finding)
-
-
-def match(
+def answered_for(
     findings: Sequence[Finding], acknowledgements: Sequence[Acknowledgement], keys: KeyMaker
-) -> Acknowledged:
-    """A key covers its finding, and the same one at a lower severity; a key that meets nothing is only listed."""
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """The findings with who answers for them, and the keys that met none: harmless, and only listed."""
     if not acknowledgements:
-        return Acknowledged({}, ())
+        return tuple(findings), ()
     by_key = {one.key: one for one in reversed(acknowledgements)}
-    by_finding: dict[UUID, Acknowledgement] = {}
     met: set[str] = set()
+    answered = []
     for finding in findings:
         covering = keys.covering(finding) & by_key.keys()
         met |= covering
-        if covering:
-            by_finding[finding.id] = min((by_key[key] for key in covering), key=lambda one: one.at)
+        first = min((by_key[key] for key in covering), key=lambda one: one.at, default=None)
+        answered.append(replace(finding, acknowledgement=finding.acknowledgement or first))
     unmatched = tuple(dict.fromkeys(one.key for one in acknowledgements if one.key not in met))
-    return Acknowledged(by_finding, unmatched)
+    return tuple(answered), unmatched
+
+
+def still_blocking(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings that forbid going on, because nobody answers for them."""
+    return tuple(one for one in findings if one.blocking and one.acknowledgement is None)

@@ -81,15 +81,16 @@ class Cell:
 
 
 # `=` accepted, same state; `>x` accepted, new state x. Refused: N not editable, T invalid transition,
-# Z terminal state, S signing in progress, D already being dispensed, R1 not released, R2 another claim is live,
-# R3 dispensed, R4 cancelled, R5 expired, R6 the dispensation ended before. `=/R2`: accepted for the pharmacy that
-# holds it, refused to another; `R4/R6`: R4 for the dispensation that the cancellation ended, R6 for any other.
-# `-`: a late or impossible message.
+# Z terminal state, S signing in progress, D already being dispensed, R1 not released, R2 another claim is
+# live, R3 dispensed, R4 cancelled, R5 expired, R6 the dispensation ended before. `=/R2`: accepted for the
+# pharmacy that holds it, refused to another; `R4/R6`: R4 for the dispensation that the cancellation ended, R6
+# for any other. `-`: a late or impossible message.
 #
 # Conditions, checked where the move is made: a not the last item; b at least one item; c items complete;
-# d `valid_until` given, in the future; e policies; f the steps of signing; g `valid_until` not past; h no
-# unacknowledged blocking finding; i reason given; j `expired` instead of `submitted` once `valid_until` is past,
-# which waits for a live dispensation; k the live dispensation ends in the same commit, by the prescriber's hand.
+# d `valid_until` given, in the future; e policies; f the steps of signing; g `valid_until` not past;
+# h no unacknowledged blocking finding; i reason given; j `expired` instead of `submitted` once `valid_until`
+# is past, which waits for a live dispensation; k the live dispensation ends in the same commit, by the
+# prescriber's hand.
 PUBLISHED: Final = """
 move                | draft              | pending_review | validated         | validated+sig | signed         | submitted       | submitted+disp | dispensed    | cancelled | expired
 edit                | =                  | =              | N                 | N             | N              | N               | N              | N            | N         | N
