@@ -1,0 +1,1 @@
+"""The development platform: everything that Recepta needs, on one machine, without Docker."""
