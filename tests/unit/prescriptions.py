@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from services.prescription.domain import cancelling, checking, clock, dispensing, editing, issuing, signing
+from services.prescription.domain import cancelling, clock, dispensing, editing, issuing, signing
 from services.prescription.domain.dispensation import (
     DispensingTerms,
     Line,
@@ -29,6 +29,7 @@ ID = UUID(int=4)
 REQUEST = UUID(int=5)
 TABLETS = UUID(int=11)
 SYRUP = UUID(int=12)
+DOCUMENT = UUID(int=13)
 FIRST = UUID(int=21)
 SECOND = UUID(int=22)
 SUN = Pharmacy(tenant_id=UUID(int=31), provider_slug="farmacia-sol")
@@ -132,12 +133,14 @@ def order(*items: Item, policy: SafetyPolicy = SafetyPolicy.BLOCK, **other: obje
     """An issue in progress, as it stands when its request has come in."""
     issue = Issue(occasion=at(), deadline=NOON + timedelta(minutes=15), policy=policy)
     fresh = replace(draft(*items), version=0, revision=0, unsaved=(), issue=issue, **other)
-    return checking.ask(issuing.begin(fresh, at()), ASKED, at())
+    return issuing.begin(fresh, ASKED, at())
 
 
 def issued(*items: Item) -> Prescription:
     checked = issuing.after_verdict(order(*items), verdict(), KEYS, at())
-    return issuing.after_seal(issuing.proceed(checked, CODE, at()), SEAL, number=1, now=at())
+    return issuing.after_seal(
+        issuing.proceed(checked, CODE, at()), SEAL, number=1, document_id=DOCUMENT, now=at()
+    )
 
 
 def started(*items: Item, pharmacy: Pharmacy = SUN) -> Prescription:
@@ -162,7 +165,7 @@ def in_column(column: Column) -> Prescription:
     validated = editing.validate(pending, valid_until=VALID_UNTIL, occasion=at())
     signing_now = signing.begin(validated, signed_by=DOCTOR, occasion=at())
     signed = signing.after_seal(signing_now, SEAL, number=1, occasion=at())
-    submitted = signing.release(signing.with_code(signed, CODE), occasion=at())
+    submitted = signing.release(signing.with_code(signed, CODE), document_id=DOCUMENT, occasion=at())
     held = dispensing.start(submitted, dispensation_id=FIRST, pharmacy=SUN, terms=TERMS, occasion=at())
     return {
         Column.DRAFT: draft(item(), item(SYRUP, position=2)),

@@ -6,11 +6,9 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
-import prescriptions as some
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from prescriptions import DOCTOR, MOON, SUN, TERMS, VALID_UNTIL, at
 
 from services.prescription.domain import (
     cancelling,
@@ -28,6 +26,8 @@ from services.prescription.domain.prescription import SignatureStatus
 from services.prescription.domain.refusal import Refused
 from services.prescription.domain.safety import Severity
 from services.prescription.domain.state_table import Column, Status
+from tests.unit import prescriptions as some
+from tests.unit.prescriptions import DOCTOR, MOON, SUN, TERMS, VALID_UNTIL, at
 
 LEGAL = {
     (Status.DRAFT, Status.PENDING_REVIEW),
@@ -216,7 +216,9 @@ class Life(AtThePharmacy):
                 "review": lambda p: editing.submit_for_review(p, occasion=when),
                 "validate": lambda p: editing.validate(p, valid_until=VALID_UNTIL, occasion=when),
                 "sign": lambda p: signing.begin(p, signed_by=DOCTOR, occasion=when),
-                "release": lambda p: signing.release(signing.with_code(p, some.CODE), occasion=when),
+                "release": lambda p: signing.release(
+                    signing.with_code(p, some.CODE), document_id=some.DOCUMENT, occasion=when
+                ),
                 "dispensed": lambda p: dispensing.dispensed_elsewhere(
                     p, dispensation_id=UUID(int=self.made), pharmacy=SUN, terms=TERMS, occasion=when
                 ),
@@ -234,7 +236,7 @@ class Life(AtThePharmacy):
     @rule()
     def issue_proceeds(self) -> None:
         def proceed(p):
-            if p.issue is None or issuing.blocked(p):
+            if p.issue is None or issuing.objection(p, at(self.now), doctor_active=True):
                 return p
             return issuing.proceed(p, some.CODE, at(self.now))
 
@@ -244,9 +246,10 @@ class Life(AtThePharmacy):
     @rule(number=st.integers(1, 3))
     def seal_comes(self, number: int) -> None:
         def sealed(p):
-            after = issuing.after_seal if p.hidden else None
-            if after:
-                return after(p, some.SEAL, number=number, now=at(self.now))
+            if p.hidden:
+                return issuing.after_seal(
+                    p, some.SEAL, number=number, document_id=some.DOCUMENT, now=at(self.now)
+                )
             return signing.after_seal(p, some.SEAL, number=number, occasion=at(self.now))
 
         self.do(sealed)

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-import prescriptions as some
 import pytest
-from prescriptions import FIRST, MOON, SECOND, SUN, TERMS, VALID_UNTIL, at, later
 
 from services.prescription.domain import (
     cancelling,
@@ -20,6 +18,8 @@ from services.prescription.domain import (
 from services.prescription.domain.prescription import Prescription, SignatureStatus
 from services.prescription.domain.refusal import Refused
 from services.prescription.domain.state_table import Column, Status
+from tests.unit import prescriptions as some
+from tests.unit.prescriptions import FIRST, MOON, SECOND, SUN, TERMS, VALID_UNTIL, at, later
 
 # The cells of delphos-dialect 3.6, row by row; a hash names the cases that it tells apart in words.
 TRANSCRIBED = """
@@ -80,7 +80,7 @@ COMMANDS: dict[str, Callable[[Prescription], Prescription]] = {
     "status pending_review": lambda p: editing.submit_for_review(p, occasion=at()),
     "status validated": lambda p: editing.validate(p, valid_until=VALID_UNTIL, occasion=at()),
     "status signed": lambda p: signing.begin(p, signed_by=some.DOCTOR, occasion=at()),
-    "status submitted": lambda p: signing.release(p, occasion=at()),
+    "status submitted": lambda p: signing.release(p, document_id=some.DOCUMENT, occasion=at()),
     "status dispensed": lambda p: dispensing.dispensed_elsewhere(
         p, dispensation_id=SECOND, pharmacy=SUN, terms=TERMS, occasion=at()
     ),

@@ -35,7 +35,7 @@ def store_verdict(
         check_asked=None,
         unmatched_keys=unmatched,
     )
-    note = Note(action=Action.CHECKED, finding_keys=tuple(one.key for one in findings))
+    note = Note(action=Action.CHECKED, findings=findings)
     return prescription.becomes(changed, occasion, note)
 
 
@@ -63,7 +63,7 @@ def acknowledge(
         for one in prescription.findings
     )
     changed = replace(prescription, check=replace(prescription.check, findings=findings))
-    note = Note(action=Action.ACKNOWLEDGED, finding_keys=tuple(one.key for one in new))
+    note = Note(action=Action.ACKNOWLEDGED, findings=tuple(new))
     return prescription.becomes(changed, occasion, note)
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from services.prescription.domain import dispensing
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription, Said, Say
-from services.prescription.domain.state_table import Move
+from services.prescription.domain.state_table import Column, Move
 
 
 def as_of(prescription: Prescription, now: datetime) -> Prescription:
@@ -31,9 +31,9 @@ def next_due(prescription: Prescription) -> datetime | None:
     """When time will next do something to it; None when it never will."""
     if live := prescription.live_dispensation:
         return live.expires_at
-    if "expired" in (prescription.cell(Move.VALIDITY_PASSES).target or ""):
-        return prescription.valid_until
-    return None
+    if prescription.issue is not None:
+        return prescription.issue.deadline
+    return prescription.valid_until if prescription.column is Column.SUBMITTED else None
 
 
 def end_of_day(now: datetime, *, days: int, time_zone: str) -> datetime:

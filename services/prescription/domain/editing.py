@@ -88,6 +88,12 @@ def ready_as_template(prescription: Prescription) -> None:
 def submit_for_review(prescription: Prescription, *, occasion: Occasion) -> Prescription:
     """Its content is complete; somebody shall look at it."""
     target = prescription.admit(Move.TO_PENDING_REVIEW, asked_for=Status.PENDING_REVIEW)
+    complete(prescription)
+    return prescription.becomes(replace(prescription, status=target.status), occasion)
+
+
+def complete(prescription: Prescription) -> None:
+    """Raise Refused unless it has items, each of which says what a reviewer needs to know."""
     _has_items(prescription)
     incomplete: list[Detail] = [
         {"id": str(item.id), "missing_fields": list(item.missing_fields)}
@@ -96,14 +102,14 @@ def submit_for_review(prescription: Prescription, *, occasion: Occasion) -> Pres
     ]
     if incomplete:
         raise Refused("items_incomplete", "Some items lack required fields.", details={"items": incomplete})
-    return prescription.becomes(replace(prescription, status=target.status), occasion)
 
 
 def validate(prescription: Prescription, *, valid_until: datetime | None, occasion: Occasion) -> Prescription:
     """Approved, and valid until then."""
     target = prescription.admit(Move.TO_VALIDATED, asked_for=Status.VALIDATED)
     if valid_until is None:
-        raise Refused("validation_failed", "1", errors=(Failing("valid_until", "missing", "Is required."),))
+        missing = Failing("valid_until", "missing", "Is required.")
+        raise Refused("validation_failed", missing.message, errors=(missing,))
     if valid_until <= occasion.at:
         refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
     changed = replace(prescription, status=target.status, valid_until=valid_until)

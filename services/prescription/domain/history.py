@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.prescription.domain.dispensation import DispensationStatus
+from services.prescription.domain.safety import Finding
 from services.prescription.domain.state_table import Status
 
 
@@ -88,7 +89,7 @@ class Note:
     action: Action
     changes: tuple[Change, ...] = ()
     error: str | None = None
-    finding_keys: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     dispensation: DispensationNote | None = None
 
 

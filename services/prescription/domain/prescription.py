@@ -46,6 +46,7 @@ class Signature:
     status: SignatureStatus
     number: int = 1
     signed_by: UUID
+    asked_at: datetime
     signed_at: datetime | None = None
     seal: Seal | None = None
     failure: str | None = None

@@ -23,7 +23,9 @@ def begin(prescription: Prescription, *, signed_by: UUID, occasion: Occasion) ->
     _still_valid(prescription, occasion)
     before = prescription.signature
     number = before.number + 1 if before else 1
-    signature = Signature(status=SignatureStatus.PENDING, number=number, signed_by=signed_by)
+    signature = Signature(
+        status=SignatureStatus.PENDING, number=number, signed_by=signed_by, asked_at=occasion.at
+    )
     changed = replace(prescription, signature=signature)
     note = Note(action=Action.SIGNING_STARTED, changes=(Change("signed_by", None, str(signed_by)),))
     return prescription.becomes(changed, occasion, note)
@@ -81,11 +83,13 @@ def after_failure(
     return prescription.becomes(changed, occasion, Note(action=Action.SIGNING_FAILED, error=failure))
 
 
-def release(prescription: Prescription, *, occasion: Occasion) -> Prescription:
-    """Pharmacies can redeem its code from now on."""
+def release(prescription: Prescription, *, document_id: UUID, occasion: Occasion) -> Prescription:
+    """Pharmacies can redeem its code from now on; `document_id` names the PDF of what was signed."""
     target = prescription.admit(Move.TO_SUBMITTED, asked_for=Status.SUBMITTED)
     _still_valid(prescription, occasion)
-    changed = replace(prescription, status=target.status, issued_at=occasion.at)
+    changed = replace(
+        prescription, status=target.status, issued_at=occasion.at, signed_document_id=document_id
+    )
     return prescription.becomes(changed, occasion, say=[Say(Said.RELEASED)])
 
 
