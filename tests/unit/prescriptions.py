@@ -132,15 +132,13 @@ def draft(*items: Item) -> Prescription:
 def order(*items: Item, policy: SafetyPolicy = SafetyPolicy.BLOCK, **other: object) -> Prescription:
     """An issue in progress, as it stands when its request has come in."""
     issue = Issue(occasion=at(), deadline=NOON + timedelta(minutes=15), policy=policy)
-    fresh = replace(draft(*items), version=0, revision=0, unsaved=(), issue=issue, **other)
+    fresh = replace(draft(*items), version=0, revision=0, unsaved=(), issue=issue, code=CODE, **other)
     return issuing.begin(fresh, ASKED, at())
 
 
 def issued(*items: Item) -> Prescription:
     checked = issuing.after_verdict(order(*items), verdict(), KEYS, at())
-    return issuing.after_seal(
-        issuing.proceed(checked, CODE, at()), SEAL, number=1, document_id=DOCUMENT, now=at()
-    )
+    return issuing.after_seal(issuing.proceed(checked, at()), SEAL, number=1, document_id=DOCUMENT, now=at())
 
 
 def started(*items: Item, pharmacy: Pharmacy = SUN) -> Prescription:

@@ -34,7 +34,7 @@ def objection(prescription, *, now=None, doctor_active=True):
 
 def test_an_order_is_hidden_until_its_last_step():
     order = some.order()
-    sealing = issuing.proceed(checked(order), CODE, at())
+    sealing = issuing.proceed(checked(order), at())
     issued = some.issued()
 
     assert (order.hidden, order.column) == (True, Column.DRAFT)
@@ -250,7 +250,7 @@ def test_only_what_is_issued_is_sent_and_only_where_there_is_an_address():
 
 def test_a_look_is_written_down_and_raises_no_version():
     issued = some.issued()
-    looked = delivery.note_access(issued, "code_looked_up", occasion=at())
+    looked = delivery.note_access(issued, "code_lookup", occasion=at())
 
     assert (looked.version, looked.revision) == (issued.version, issued.revision + 1)
     assert looked.unsaved[-1].note.action is Action.CODE_LOOKED_UP

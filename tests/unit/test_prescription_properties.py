@@ -238,7 +238,7 @@ class Life(AtThePharmacy):
         def proceed(p):
             if p.issue is None or issuing.objection(p, at(self.now), doctor_active=True):
                 return p
-            return issuing.proceed(p, some.CODE, at(self.now))
+            return issuing.proceed(p, at(self.now))
 
         self.do(proceed)
 
@@ -254,7 +254,7 @@ class Life(AtThePharmacy):
 
         self.do(sealed)
 
-    @precondition(lambda self: self.p.code is None or self.p.signing)
+    @precondition(lambda self: self.p.issued_at is None)
     @rule(number=st.integers(1, 3))
     def sealing_fails(self, number: int) -> None:
         self.do(lambda p: signing.after_failure(p, "refused", number=number, occasion=at(self.now)))

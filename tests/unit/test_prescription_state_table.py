@@ -271,7 +271,6 @@ def test_an_illegal_target_is_refused_with_what_would_be_legal():
         signing.begin(some.draft(), signed_by=some.DOCTOR, occasion=at())
 
     assert refused.value.details == {
-        "status": "draft",
         "from": "draft",
         "to": "signed",
         "allowed": [Status.PENDING_REVIEW, Status.CANCELLED],

@@ -13,7 +13,7 @@ RESENDS_PER_HOUR_MAX: Final = 5
 _HOUR: Final = timedelta(hours=1)
 
 # What somebody may look at, in the words of the commands, and what the history calls it.
-LOOKS: Final = {"pdf_downloaded": Action.PDF_DOWNLOADED, "code_looked_up": Action.CODE_LOOKED_UP}
+LOOKS: Final = {"pdf_downloaded": Action.PDF_DOWNLOADED, "code_lookup": Action.CODE_LOOKED_UP}
 
 _NOT_SENT: Final = {
     Status.CANCELLED: ("prescription_voided", "The prescription was voided."),
@@ -48,3 +48,14 @@ def note_access(prescription: Prescription, what: str, *, occasion: Occasion) ->
     if action is None:
         raise Refused("invalid_value", "Nothing that can be looked at has this name.")
     return prescription.noted(occasion, Note(action=action))
+
+
+def delivered(prescription: Prescription, failure: str | None, *, occasion: Occasion) -> Prescription:
+    """Write down what became of a delivery: that it arrived, or that it failed for good."""
+    action = Action.DELIVERED if failure is None else Action.DELIVERY_FAILED
+    return prescription.noted(occasion, Note(action=action, error=failure))
+
+
+def handled_late(prescription: Prescription, *, occasion: Occasion) -> Prescription:
+    """Write down that a message about it was handled out of its time, by an operator's replay."""
+    return prescription.noted(occasion, Note(action=Action.HANDLED_LATE))

@@ -130,7 +130,7 @@ def complete(
 def _handed_over(prescription: Prescription, claim: Dispensation, occasion: Occasion) -> Prescription:
     changed = _with(prescription, claim)
     move = Move.COMPLETE_PART if changed.outstanding else Move.COMPLETE_ALL
-    changed = _settled(changed, prescription.admit(move), occasion.at)
+    changed = _settled(changed, prescription.admit(move), occasion.at, since=occasion.at)
     if changed.status is Status.DISPENSED:
         changed = replace(changed, dispensed_at=occasion.at)
     note = _note(Action.DISPENSATION_ENDED, changed, claim)
@@ -219,8 +219,9 @@ def time_out(prescription: Prescription, occasion: Occasion) -> Prescription:
 def _taken_back(
     prescription: Prescription, claim: Dispensation, move: Move, occasion: Occasion
 ) -> Prescription:
-    changed = _with(prescription, claim)
-    changed = _settled(changed, prescription.admit(move), occasion.at)
+    # A time-out has its effect at its own time, however late it is noticed.
+    ended_at = claim.ended_at or occasion.at
+    changed = _settled(_with(prescription, claim), prescription.admit(move), occasion.at, since=ended_at)
     if prescription.status is Status.DISPENSED:
         changed = replace(changed, dispensed_at=None)
     note = _note(Action.DISPENSATION_ENDED, changed, claim)
@@ -241,10 +242,12 @@ def ended_by_prescriber(claim: Dispensation, at: datetime) -> Dispensation:
     )
 
 
-def _settled(prescription: Prescription, target: Column, now: datetime) -> Prescription:
+def _settled(prescription: Prescription, target: Column, now: datetime, *, since: datetime) -> Prescription:
     """Condition j of the table: where a dispensation ends after `valid_until`, the prescription expires."""
     if target is Column.SUBMITTED and prescription.past_validity(now) and not prescription.live_dispensation:
-        return replace(prescription, status=Status.EXPIRED, expired_at=now)
+        assert prescription.valid_until is not None
+        expired_at = max(prescription.valid_until, since)
+        return replace(prescription, status=Status.EXPIRED, expired_at=expired_at)
     return replace(prescription, status=target.status)
 
 

@@ -60,6 +60,9 @@ class Action(StrEnum):
     DISPENSATION_CHANGED = "dispensation_changed"
     DISPENSATION_ENDED = "dispensation_ended"
     DELIVERY_REQUESTED = "delivery_requested"
+    DELIVERED = "delivered"
+    DELIVERY_FAILED = "delivery_failed"
+    HANDLED_LATE = "handled_late"
     PDF_DOWNLOADED = "pdf_downloaded"
     CODE_LOOKED_UP = "code_looked_up"
 

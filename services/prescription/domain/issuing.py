@@ -33,11 +33,10 @@ def objection(prescription: Prescription, now: Occasion, *, doctor_active: bool)
     return _blocked(prescription) or _suspended(doctor_active)
 
 
-def proceed(prescription: Prescription, code: str, now: Occasion) -> Prescription:
-    """Approved, given its code, and waiting for its seal."""
+def proceed(prescription: Prescription, now: Occasion) -> Prescription:
+    """Approved, and waiting for its seal, which covers the code that was allocated for it."""
     checked = editing.submit_for_review(prescription, occasion=now)
     checked = editing.validate(checked, valid_until=checked.valid_until, occasion=now)
-    checked = signing.with_code(checked, code)
     return signing.begin(checked, signed_by=checked.doctor_id, occasion=now)
 
 

@@ -208,7 +208,7 @@ class Prescription:
         return self.status in (Status.CANCELLED, Status.EXPIRED)
 
     def past_validity(self, now: datetime) -> bool:
-        return self.valid_until is not None and now > self.valid_until
+        return self.valid_until is not None and now >= self.valid_until
 
     @property
     def public_status(self) -> PublicStatus:
@@ -233,11 +233,13 @@ class Prescription:
     def refused(self, word: str, *, asked_for: Status | None = None) -> Refused:
         """The refusal that a word of the table stands for."""
         code, message = _WORDS[word]
-        details: dict[str, Detail] = {"status": self.status.value}
-        if asked_for is not None:
+        details: dict[str, Detail] = {}
+        if word == "N":
+            details["status"] = self.status.value
+        if word == "T" and asked_for is not None:
             details |= {"from": self.status.value, "to": asked_for.value, "allowed": [*allowed(self.status)]}
         if word in ("R2", "D") and (live := self.live_dispensation):
-            details["claim_expires_at"] = live.expires_at.isoformat()
+            details["claim_expires_at"] = live.expires_at
         return Refused(code, message, details=details, cell=word)
 
     def becomes(self, changed: Self, occasion: Occasion, *notes: Note, say: Sequence[Say] = ()) -> Self:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-Detail = str | int | bool | None | Sequence["Detail"] | Mapping[str, "Detail"]
+Detail = str | int | bool | datetime | None | Sequence["Detail"] | Mapping[str, "Detail"]
 
 # Words for an entry of a refusal that never become its code (rulings 2.12).
 ENTRY_WORDS: Final = frozenset(
