@@ -1,9 +1,10 @@
-"""Apache Kafka, one KRaft node: from its jars on the JRE of a wheel, or where these are missing in a container."""
+"""Apache Kafka, one KRaft node: its jars on the JRE of a wheel, or its image where the jars are missing."""
 
 import functools
 import hashlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ LOG_CONFIG = Path(__file__).with_name("kafka-log4j2.properties")
 JAVA_OPTIONS = ("-Xms128m", "-Xmx300m", "--sun-misc-unsafe-memory-access=allow")
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 
-# A document of 512 KiB and a command of 7 MiB with their headers pass; what is larger is refused before it is sent.
+# The largest that a producer of ours sends; what is larger is refused before it is stored.
 MESSAGE_BYTES_MAX = 9 * 1024 * 1024
 
 SETTINGS = {
@@ -70,7 +71,7 @@ class Kafka:
         return f"127.0.0.1:{self.port}"
 
     def answers(self) -> bool:
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "logger": SILENT})
+        client = AdminClient({"bootstrap.servers": self.bootstrap}, logger=SILENT)
         try:
             return bool(client.list_topics(timeout=1).brokers)
         except KafkaException:
@@ -177,3 +178,18 @@ def volume(data: Path) -> str:
 
 def _remove_container(name: str) -> None:
     subprocess.run(("docker", "rm", "--force", name), capture_output=True, check=False)
+
+
+def forget(data: Path) -> None:
+    """Remove what a container kept for `data`; nothing may run on it."""
+    if shutil.which("docker"):
+        subprocess.run(("docker", "volume", "rm", "--force", volume(data)), capture_output=True, check=False)
+
+
+def console_consumer(bootstrap: str, *arguments: str) -> tuple[str, ...]:
+    """The command that runs Kafka's own consumer, a client that shares no code with ours."""
+    asked = ("--bootstrap-server", bootstrap, *arguments)
+    if kafka_libs().is_dir():
+        return (*_java("-Xmx128m"), "org.apache.kafka.tools.consumer.ConsoleConsumer", *asked)
+    script = "/opt/kafka/bin/kafka-console-consumer.sh"
+    return ("docker", "run", "--rm", "--network", "host", kafka_image(), script, *asked)

@@ -1,6 +1,7 @@
 """One program of the platform as a running process: started, watched, killed, stopped."""
 
 import collections
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from dev.places import ROOT
 
 TETHER = Path(__file__).with_name("tether.py")
 LINES_KEPT_MAX = 200
@@ -53,7 +56,7 @@ Listener = Callable[[str, str], None]
 
 
 class Running:
-    """A started part. Its output goes line by line to `listen`, its last lines are kept as the cause of its death."""
+    """A started part. Its output goes to `listen` line by line; the last ones tell the cause of its death."""
 
     def __init__(self, part: Part, listen: Listener) -> None:
         self.part = part
@@ -61,8 +64,9 @@ class Running:
         self._last: collections.deque[str] = collections.deque(maxlen=LINES_KEPT_MAX)
         part.before()
         self._process = subprocess.Popen(
-            (sys.executable, "-ES", str(TETHER), str(os.getpid()), str(int(part.orphan_signal)), part.user)
-            + part.command,
+            (*self._tethered(part), *part.command),
+            # Another user may not be able to enter ours.
+            cwd="/" if part.user else ROOT,
             env=part.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -72,6 +76,10 @@ class Running:
         )
         self._reader = threading.Thread(target=self._read, name=f"log of {part.name}", daemon=True)
         self._reader.start()
+
+    @staticmethod
+    def _tethered(part: Part) -> tuple[str, ...]:
+        return (sys.executable, "-ES", str(TETHER), str(os.getpid()), str(int(part.orphan_signal)), part.user)
 
     @property
     def pid(self) -> int:
@@ -84,12 +92,22 @@ class Running:
     def until_ready(self, seconds: float = READY_SECONDS_MAX) -> None:
         """Wait until the part does its work. Raises Died, with its last words, when it will not."""
         give_up = time.monotonic() + seconds
-        while not self.part.ready():
+        while True:
+            # In this order: what a predecessor left behind may look ready.
             if not self.alive:
                 raise Died(self.last_words())
+            if self.part.ready():
+                return
             if time.monotonic() > give_up:
                 raise Died(f"{self.part.name} was not ready after {seconds:.0f} s\n{self.last_words()}")
             time.sleep(POLL_SECONDS)
+
+    def until_done(self, seconds: float) -> None:
+        """Wait until it has ended by itself. Raises Died when it failed or takes longer."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process.wait(seconds) == 0:
+                return
+        raise Died(self.last_words())
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -1,16 +1,16 @@
-"""PostgreSQL 18 from its wheel: made once, started as an unprivileged user, one database and role per service."""
+"""PostgreSQL 18 from its wheel, with a database and a login role for each service."""
 
 import contextlib
 import functools
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from dev.parts import Part
 from dev.places import CACHE, ROOT, home_for, reachable, unprivileged_user
@@ -19,11 +19,8 @@ SERVICE_SQL = ROOT / "deploy" / "postgres" / "service.sql"
 
 # Sorting by code point, the same on every machine and in every image: a locale of the system is neither.
 INITDB = (
-    "--encoding=UTF8",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--locale=C",
-    "--username=postgres",
+    *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+    *("--username=postgres", "--auth=scram-sha-256"),
 )
 
 SETTINGS = {
@@ -75,35 +72,33 @@ class Postgres:
     def answers(self) -> bool:
         """Whether its superuser can log in."""
         try:
-            _run("psql", "-X", "-q", "-d", self.url(), "-c", "SELECT 1")
+            self._psql("-c", "SELECT 1")
         except RuntimeError:
             return False
         return True
 
     def make_database(self, role: Role, database: str | None = None) -> str:
-        """Have the service's role and its database, which nobody else may enter; return the URL to log in with."""
+        """Have the service's role, and its database that nobody else may enter; return the URL it logs in with."""
         name = database or role.service
-        variables = {
-            "database": name,
-            "service": role.service,
-            "owner": role.owner,
-            "password": role.password,
+        environment = {
+            "SERVICE_DATABASE": name,
+            "SERVICE_ROLE": role.service,
+            "SERVICE_OWNER": role.owner,
+            "SERVICE_PASSWORD": role.password,
         }
-        psql(self.url(), SERVICE_SQL, variables)
+        self._psql("-f", str(SERVICE_SQL), environment=environment)
         return self.url(name, role.service, role.password)
 
-
-def psql(url: str, script: Path, variables: dict[str, str]) -> None:
-    _run(
-        "psql",
-        "-X",
-        "-q",
-        "-d",
-        url,
-        "-f",
-        str(script),
-        *(f"-v{name}={value}" for name, value in variables.items()),
-    )
+    def _psql(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        # Passwords go by the environment: everybody on the machine can read a command line.
+        address = {
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": "postgres",
+            "PGDATABASE": "postgres",
+        }
+        secret = {"PGPASSWORD": self.password, "PGCONNECT_TIMEOUT": "5"}
+        _run("psql", "-X", "-q", *arguments, environment=address | secret | dict(environment or {}))
 
 
 def part(data: Path, postgres: Postgres, settings: dict[str, str] | None = None) -> Part:
@@ -127,7 +122,7 @@ def part(data: Path, postgres: Postgres, settings: dict[str, str] | None = None)
             _program("postgres"),
             "-D",
             str(place),
-            *(f"-c{name}={value}" for name, value in chosen.items()),
+            *(f"-c{key}={value}" for key, value in chosen.items()),
         ),
         environment={"LC_ALL": "C", "PATH": os.defpath},
         user=unprivileged_user(),
@@ -146,50 +141,46 @@ def _make(place: Path, password: str) -> None:
     arriving = place.with_name(f"{place.name}.arriving")
     shutil.rmtree(arriving, ignore_errors=True)
     arriving.mkdir(mode=0o700)
-    user = unprivileged_user()
-    if user:
-        shutil.chown(arriving, user)
     secret = arriving.with_name(f"{place.name}.password")
     secret.touch(mode=0o600)
     secret.write_text(password)
+    user = unprivileged_user()
     if user:
+        shutil.chown(arriving, user)
         shutil.chown(secret, user)
     try:
-        _run(
-            "initdb",
-            *INITDB,
-            "--auth=scram-sha-256",
-            f"--pwfile={secret}",
-            "-D",
-            str(arriving),
-            user=user or None,
-        )
+        _run("initdb", *INITDB, f"--pwfile={secret}", "-D", str(arriving), user=user)
     finally:
         secret.unlink()
     arriving.rename(place)
 
 
 def _end_leftovers(place: Path) -> None:
-    """After a kill -9 of the server its children may live a moment longer, and would keep the next one out."""
-    left = [process for process in psutil.process_iter() if _works_in(process, place)]
-    for process in left:
-        process.kill()
-    psutil.wait_procs(left, timeout=5)
-    # Its process number may belong to somebody else by now, whom the server would take for a living predecessor.
+    """After a kill -9 of the server its children live a moment longer, and would keep the next one out."""
+    for process in _working_in(place):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    # Its process number may be somebody else's by now, whom the server would take for a living predecessor.
     (place / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _works_in(process: psutil.Process, place: Path) -> bool:
-    try:
-        return process.name() == "postgres" and Path(process.cwd()) == place.resolve()
-    except psutil.Error:
-        return False
+def _working_in(place: Path) -> Iterator[int]:
+    """Processes of a server over `place`, which each of them has as its working directory (Linux tells)."""
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == place:
+                yield int(link.parent.name)
 
 
-def _run(program: str, *arguments: str, user: str | None = None) -> None:
+def _run(program: str, *arguments: str, environment: Mapping[str, str] | None = None, user: str = "") -> None:
     done = subprocess.run(
         (_program(program), *arguments),
-        user=user,
+        env={"PATH": os.defpath, "LC_ALL": "C"} | dict(environment or {}),
+        user=user or None,
+        group=pwd.getpwnam(user).pw_gid if user else None,
+        extra_groups=[] if user else None,
+        # Another user may not be able to enter ours.
+        cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -226,3 +217,8 @@ def _installation() -> Path:
         )
         arriving.rename(copy)
     return copy
+
+
+def forget(data: Path) -> None:
+    """Remove the databases over `data`; nothing may run on them."""
+    shutil.rmtree(home_for(data.resolve()), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Bring a fresh clone to where the platform can start; runs on the Python of the machine, before `.venv` exists."""
+"""Bring a fresh clone to where the platform can start; runs on the machine's own Python, before any `.venv`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _fetch_jars() -> None:
 
 
 def ensure_venv() -> None:
-    """Have `.venv` with exactly what the lock names; installed again only when the lock changes. Raises Missing."""
+    """Have `.venv` with what the lock names, installed again only when the lock changes. Raises Missing."""
     stamp = VENV / ".installed"
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted and _succeeds(_venv_python(), "-c", "import pip"):

@@ -1,4 +1,4 @@
-"""Keep a set of parts running: start them in order, restart whatever dies, stop them in reverse order."""
+"""Keep a set of parts running: start them in order, restart what dies, stop them in reverse order."""
 
 import collections
 import contextlib
@@ -10,17 +10,22 @@ from dev.parts import POLL_SECONDS, READY_SECONDS_MAX, Died, Listener, Part, Run
 
 DEATHS_MAX = 5
 DEATHS_WITHIN_SECONDS = 60.0
+# The first restart is immediate; later ones leave what the part depends on some time to come back itself.
+PAUSE_SECONDS = 0.8
 
 
 class Supervisor:
     """Holds the running parts by name. Safe to use from several threads, such as a test beside the watch."""
 
-    def __init__(self, listen: Listener, failed: Callable[[Died], None] | None = None) -> None:
+    def __init__(self, listen: Listener, failed: Callable[[], None] = lambda: None) -> None:
         self._listen = listen
         self._failed = failed
         self._running: dict[str, Running] = {}
+        self._order: list[tuple[str, ...]] = []
         self._held_down: set[str] = set()
+        self._excused: set[Running] = set()
         self._deaths: dict[str, collections.deque[float]] = {}
+        self._due: dict[str, float] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._stopped = threading.Event()
@@ -28,19 +33,38 @@ class Supervisor:
         self.failure: Died | None = None
 
     def start(self, parts: Iterable[Part], seconds: float = READY_SECONDS_MAX) -> None:
-        """Start them side by side; return when all are ready. Raises Died with the cause when one will not be."""
-        started = [self._start(part) for part in parts]
-        for one in started:
+        """Start them side by side; return when all are ready. Raises Died when one will not be."""
+        group = tuple(parts)
+        self._order.append(tuple(part.name for part in group))
+        for one in [self._start(part) for part in group]:
             one.until_ready(seconds)
 
+    def run(self, part: Part, seconds: float = READY_SECONDS_MAX) -> None:
+        """Start a part that has an end and wait for it. Raises Died when that is not a good one."""
+        self._order.append((part.name,))
+        one = self._start(part)
+        try:
+            one.until_done(seconds)
+        finally:
+            one.stop()
+            self._running.pop(part.name)
+
+    def check(self) -> None:
+        """Raises Died when a part has ended."""
+        for one in self._running.values():
+            if not one.alive:
+                raise Died(one.last_words())
+
     def keep_alive(self) -> None:
-        """From now on restart what dies; what dies too often ends the watch and is told to `failed`."""
+        """From now on restart what dies; what dies too often becomes `failure` and is told to `failed`."""
         self._watch = threading.Thread(target=self._keep_watching, name="supervisor", daemon=True)
         self._watch.start()
 
     def kill(self, name: str) -> None:
         """End a part as a power cut would; the watch, if there is one, brings it back."""
-        self._running[name].kill()
+        with self._lock:
+            self._excused.add(self._running[name])
+            self._running[name].kill()
 
     def hold_down(self, name: str) -> None:
         """End a part as a power cut would and keep it down until `restart`."""
@@ -72,17 +96,23 @@ class Supervisor:
         return self._running[name].pid
 
     def stop(self) -> None:
-        """Stop everything, the last started first. Never raises, may be called twice."""
+        """Stop everything, the last started first, what was started together at once. May be called twice."""
         self._stopping.set()
-        # The lock waits for a restart under way; what it starts is stopped here too.
+        # The lock waits for a restart under way; what that starts is stopped here too.
         with self._lock:
-            parts = list(reversed(self._running.values()))
-            for one in parts:
-                one.stop()
+            for names in reversed(self._order):
+                self._stop([self._running[name] for name in names if name in self._running])
             self._running.clear()
         self._stopped.set()
-        if self._watch is not None and self._watch is not threading.current_thread():
+        if self._watch is not None:
             self._watch.join()
+
+    @staticmethod
+    def _stop(group: list[Running]) -> None:
+        for one in group:
+            one.ask_to_stop()
+        for one in group:
+            one.stop()
 
     def _start(self, part: Part) -> Running:
         with self._lock:
@@ -99,8 +129,7 @@ class Supervisor:
                         self._revive(one)
             except Died as died:
                 self.failure = died
-                if self._failed is not None:
-                    self._failed(died)
+                self._failed()
                 break
         # What this thread has started is tied to it (tether.py) and would end with it.
         self._stopped.wait()
@@ -109,13 +138,21 @@ class Supervisor:
         name = one.part.name
         if one.alive or name in self._held_down or self._stopping.is_set():
             return
-        self._count_death(one)
-        self._listen(name, f"{one.ended()}; starting it again")
-        one.part.after()
-        self._start(one.part)
+        if name not in self._due:
+            self._due[name] = time.monotonic() + self._pause_after_death(one)
+            self._listen(name, f"{one.ended()}; starting it again")
+        if time.monotonic() >= self._due[name]:
+            del self._due[name]
+            one.part.after()
+            self._start(one.part)
 
-    def _count_death(self, one: Running) -> None:
+    def _pause_after_death(self, one: Running) -> float:
+        if one in self._excused:
+            self._excused.discard(one)
+            return 0.0
         deaths = self._deaths.setdefault(one.part.name, collections.deque(maxlen=DEATHS_MAX))
         deaths.append(time.monotonic())
-        if len(deaths) == DEATHS_MAX and deaths[-1] - deaths[0] < DEATHS_WITHIN_SECONDS:
+        recent = [death for death in deaths if deaths[-1] - death < DEATHS_WITHIN_SECONDS]
+        if len(recent) == DEATHS_MAX:
             raise Died(f"{one.part.name} died {DEATHS_MAX} times within a minute\n{one.last_words()}")
+        return PAUSE_SECONDS if len(recent) > 1 else 0.0

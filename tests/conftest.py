@@ -26,7 +26,7 @@ def kafka() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A real server: `postgres.url()` is its superuser's, `postgres.make_database(role)` makes what a service gets."""
+    """A real server: `url()` is its superuser's, `make_database(role)` makes what a service gets."""
     with infrastructure.running_postgres() as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""A real Kafka and a real PostgreSQL for the tests: from given addresses, from containers, or from local programs."""
+"""A real Kafka and a real PostgreSQL for the tests: given ones, containers, or local programs."""
 
 import asyncio
 import contextlib
@@ -192,7 +192,7 @@ class Databases:
 
 
 async def until(condition: Callable[[], Awaitable[object] | object], seconds: float) -> None:
-    """Wait until a condition, plain or async, holds. Raises AssertionError when it does not within `seconds`."""
+    """Wait until a condition, plain or async, holds. Raises AssertionError when `seconds` pass without."""
     give_up = time.monotonic() + seconds
     while True:
         outcome = condition()

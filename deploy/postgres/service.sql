@@ -1,7 +1,11 @@
 -- One service's database and roles; read by psql, locally and in containers, as often as one likes.
--- Variables: database, service (the login role), owner (of the database: the login role itself, or a role that it may
--- become but whose rights it does not have by itself), password.
+-- From the environment: the database; the login role and its password; the role that owns the database, which is the
+-- login role itself, or a role that it may become but whose rights it does not have by itself.
 \set ON_ERROR_STOP on
+\getenv database SERVICE_DATABASE
+\getenv service SERVICE_ROLE
+\getenv password SERVICE_PASSWORD
+\getenv owner SERVICE_OWNER
 
 SELECT format('CREATE ROLE %I', name)
   FROM unnest(ARRAY[:'service', :'owner']) AS name

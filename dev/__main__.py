@@ -1,0 +1,198 @@
+"""The commands of the development platform: `python -m dev run | demo | reset`."""
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from dev import kafka, postgres, secrets
+from dev.parts import Died
+from dev.places import RUN, port_is_free
+from dev.platform import Platform
+from dev.services import SERVICES
+from dev.setup import Missing
+from dev.tether import PR_SET_PDEATHSIG
+from dev.welcome import addresses, welcome
+
+ENV = RUN / "env"
+GATEWAY_PORT = 8080
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class AlreadyRunning(Exception):
+    """Another process of this checkout runs the platform."""
+
+
+def run(chosen: list[str], instances: dict[str, int]) -> int:
+    """Start the platform and keep it up until somebody stops it, or until it cannot be kept up."""
+    ended = threading.Event()
+    with _only_one(), _stoppable():
+        platform = Platform(
+            RUN,
+            chosen=chosen,
+            instances=instances,
+            environment=_gateway_port(),
+            stream=sys.stdout,
+            failed=ended.set,
+        )
+        with _started(platform):
+            print(welcome(platform) if chosen else addresses(platform), flush=True)
+            ended.wait()
+            if platform.supervisor.failure is not None:
+                raise platform.supervisor.failure
+    return 0
+
+
+def demo() -> int:
+    """Drive the journey over the platform that runs, or over one started for it."""
+    if ENV.is_file() and _is_running():
+        print("demo: using the platform that is running here", flush=True)
+        return _drive(_read_env())
+    with _only_one(), _stoppable():
+        platform = Platform(RUN, environment=_gateway_port())
+        print(f"demo: starting the platform (its logs: {platform.logs.folder})", flush=True)
+        with _started(platform):
+            return _drive(platform.env)
+
+
+def reset() -> int:
+    """Forget databases, messages, keys and mail."""
+    with _only_one():
+        data = RUN / "data"
+        kafka.forget(data / "kafka")
+        postgres.forget(data / "postgres")
+        for folder in (data, RUN / "mail", RUN / "logs"):
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _drive(env: dict[str, str]) -> int:
+    return subprocess.run((sys.executable, "-m", "dev.demo"), env=os.environ | env, check=False).returncode
+
+
+@contextlib.contextmanager
+def _started(platform: Platform) -> Iterator[None]:
+    """The platform from its start, with `.run/env` while it is ready, to its orderly stop, whatever happens."""
+    try:
+        platform.start()
+        secrets.write_private(ENV, "".join(f"{name}={value}\n" for name, value in platform.env.items()))
+        yield
+    finally:
+        ENV.unlink(missing_ok=True)
+        platform.stop()
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[None]:
+    """Hold the lock of this checkout's platform. Raises AlreadyRunning."""
+    RUN.mkdir(exist_ok=True)
+    # Not inherited by the parts: the lock ends with this process, however it ends.
+    with (RUN / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise AlreadyRunning(
+                f"the platform of this checkout is running already (process {lock.read().strip()}): stop it first"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _is_running() -> bool:
+    try:
+        with _only_one():
+            return False
+    except AlreadyRunning:
+        return True
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let the first signal end the block, and none disturb the stop that follows."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in STOP_SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
+        print("\nstopping", flush=True)
+        raise KeyboardInterrupt
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+    if sys.platform == "linux" and "MAKELEVEL" in os.environ:
+        # A killed `make` tells its children nothing.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    yield
+
+
+def _gateway_port() -> dict[str, str]:
+    wanted = "GATEWAY_PORT" not in os.environ and port_is_free(GATEWAY_PORT)
+    return {"GATEWAY_PORT": str(GATEWAY_PORT)} if wanted else {}
+
+
+def _read_env() -> dict[str, str]:
+    return dict(line.split("=", 1) for line in ENV.read_text(encoding="utf-8").splitlines())
+
+
+def _chosen(text: str) -> list[str]:
+    if text in ("all", "none"):
+        return list(SERVICES) if text == "all" else []
+    names = [name.replace("-", "_") for name in text.split(",")]
+    for name in names:
+        if name not in SERVICES:
+            raise argparse.ArgumentTypeError(f"there is no service {name}; there are {', '.join(SERVICES)}")
+    return names
+
+
+def _instances(text: str) -> tuple[str, int]:
+    name, _, count = text.partition("=")
+    if _chosen(name) != [name.replace("-", "_")] or not count.isdigit():
+        raise argparse.ArgumentTypeError("say for example prescription=2")
+    return name.replace("-", "_"), int(count)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dev", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("run", aliases=["up"], help="start the platform and stay up")
+    start.add_argument(
+        "--services", type=_chosen, default=list(SERVICES), help="all, none, or names with commas"
+    )
+    start.add_argument(
+        "--instances", type=_instances, action="append", default=[], help="for example prescription=2"
+    )
+    commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
+    commands.add_parser("reset", help="forget databases, messages, keys and mail")
+    return parser
+
+
+def main() -> int:
+    asked = _parser().parse_args()
+    try:
+        match asked.command:
+            case "demo":
+                return demo()
+            case "reset":
+                return reset()
+            case _:
+                return run(asked.services, dict(asked.instances))
+    except (Died, AlreadyRunning, Missing, RuntimeError, OSError) as failed:
+        print(f"\n{asked.command}: {failed}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing is left running", flush=True)
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""The outbox: what is to be published, written in the transaction that makes it true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import orjson
+
+from contracts.catalog import TOPICS
+from contracts.message import Command, Envelope, Message
+from shared import clock, database, ids, telemetry
+from shared.database import Connection, Pool
+from shared.errors import TooLarge
+
+ROW_BYTES_MAX: Final = 7 * 1024 * 1024
+CHANNEL: Final = "outbox"
+
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record to publish. `burial`: it was larger than we may write ourselves, and goes on as it is."""
+
+    topic: str
+    key: bytes | None
+    headers: Headers
+    value: bytes | None
+    burial: bool = False
+
+    @property
+    def bytes(self) -> int:
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+
+# Relays active in this process, by the pool whose outbox they empty: woken without a word to Postgres.
+_relays: dict[Pool, Callable[[], None]] = {}
+
+
+class Outbox:
+    """The outbox of the message in hand: it knows its cause, and is written with all others of the batch."""
+
+    def __init__(self, cause: Envelope | None = None, *, traceparent: str | None = None) -> None:
+        self._cause = cause
+        self._traceparent = traceparent or (cause.traceparent if cause else None)
+        self.rows: list[Row] = []
+
+    @property
+    def cause(self) -> Envelope:
+        if self._cause is None:
+            raise LookupError("nothing caused this: it began here")
+        return self._cause
+
+    def announce(self, *messages: Message) -> None:
+        """To be published, in this order, when the transaction commits. Raises TooLarge above 7 MiB."""
+        for message in messages:
+            self.rows.append(self._row(message))
+
+    def _row(self, message: Message, *, correlation: str | None = None, source: str | None = None) -> Row:
+        cause = self._cause
+        correlation = correlation or (cause.correlationid if cause else None)
+        if correlation is None and isinstance(message, Command):
+            correlation = str(message.request_id)
+        topic = TOPICS.get(message.topic)
+        # What strangers read says nothing of what led to it, or for whom.
+        public = topic is not None and topic.public
+        envelope = Envelope.model_construct(
+            id=str(ids.new()),
+            type=message.ce_type,
+            source=source or message.source,
+            subject=message.subject,
+            time=clock.now(),
+            specversion="1.0",
+            correlationid=None if public else correlation,
+            causationid=None if public or cause is None else cause.id,
+            tenantid=None if public else message.tenant,
+            traceparent=self._traceparent or telemetry.traceparent(),
+        )
+        row = Row(message.topic, message.key.encode(), envelope.headers(), message.to_json())
+        if row.bytes > ROW_BYTES_MAX:
+            raise TooLarge(f"{message.ce_type} of {row.bytes} bytes is above {ROW_BYTES_MAX}")
+        return row
+
+
+async def send(
+    conn: Connection,
+    *messages: Message,
+    source: str | None = None,
+    correlation: str | None = None,
+    traceparent: str | None = None,
+) -> None:
+    """Announce outside a handler: an HTTP request, a clock, a command of an operator."""
+    outbox = Outbox(traceparent=traceparent)
+    await write(conn, [outbox._row(one, correlation=correlation, source=source) for one in messages])
+
+
+async def write(conn: Connection, rows: Sequence[Row]) -> None:
+    """All that a transaction has to say, in one statement, and a relay woken when it commits."""
+    if not rows:
+        return
+    for row in rows:
+        if not row.burial and row.bytes > ROW_BYTES_MAX:
+            raise TooLarge(f"a message of {row.bytes} bytes for {row.topic} is above {ROW_BYTES_MAX}")
+    await conn.execute(
+        """
+        INSERT INTO outbox (topic, key, headers, value)
+        SELECT topic, key, headers, value
+          FROM unnest($1::text[], $2::bytea[], $3::text[], $4::bytea[])
+               WITH ORDINALITY AS said (topic, key, headers, value, place)
+         ORDER BY place
+        """,
+        [row.topic for row in rows],
+        [row.key for row in rows],
+        [pack(row.headers) for row in rows],
+        [row.value for row in rows],
+    )
+    await _wake(conn)
+
+
+async def _wake(conn: Connection) -> None:
+    pool = database.pool_in_use()
+    wake = _relays.get(pool) if pool is not None else None
+    if wake is not None and database.after_commit(wake):
+        return
+    # The relay is another process. A notification makes commits queue: sent only when nothing else will do.
+    await conn.execute(f"NOTIFY {CHANNEL}")
+
+
+def relayed_by(pool: Pool, wake: Callable[[], None] | None) -> None:
+    """Say that the relay of this pool's outbox runs in this process, or no longer does."""
+    if wake is None:
+        _relays.pop(pool, None)
+    else:
+        _relays[pool] = wake
+
+
+def pack(headers: Iterable[tuple[str, bytes | None]]) -> str:
+    """Headers as one text that keeps every byte: JSON, each byte of a value one character."""
+    pairs = [(name, None if value is None else value.decode("latin-1")) for name, value in headers]
+    return orjson.dumps(pairs).decode()
+
+
+def unpack(headers: str) -> list[tuple[str, bytes | None]]:
+    return [
+        (name, None if value is None else value.encode("latin-1")) for name, value in orjson.loads(headers)
+    ]
