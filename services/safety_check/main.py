@@ -29,14 +29,14 @@ def main() -> None:
 
 
 async def begin(pool: Pool, knowledge: Knowledge) -> None:
-    """With another knowledge base than before, old verdicts are stale and names have changed: tell so once."""
+    """With another knowledge base than before, old verdicts are stale and names have changed: tell it once."""
     async with transaction(pool) as conn:
         await store.hold_catalogue(conn)
         if not await store.begin(conn, knowledge.version, at=clock.now()):
             return
         await outbox.send(conn, messages.updated(knowledge.version, at=clock.now()))
         if active := await store.find_active(conn):
-            await announce_release(conn, active.release, at=clock.now())
+            await announce_release(conn, active.release, knowledge, at=clock.now())
 
 
 def _knowledge() -> Knowledge:
@@ -47,5 +47,3 @@ def _knowledge() -> Knowledge:
     gc.collect()
     gc.freeze()  # Hundreds of thousands of values that never become garbage: nothing to search in a check.
     return knowledge
-
-

@@ -1,13 +1,12 @@
 """Between contracts and the domain: what is asked of a check, what it answers, what the catalogue tells."""
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import chain
 from uuid import UUID
 
 from contracts import values
 from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueReleased
-from contracts.drug_names import fold, key
+from contracts.drug_names import Name, fold, key
 from contracts.prescription_events import ItemToCheck, SafetyCheckRequested
 from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
 from services.safety_check.domain import Finding, Item, Knowledge, Order, OtherPrescription, Verdict
@@ -100,10 +99,29 @@ def product(item: CatalogueItem, *, release: str, source: str) -> CatalogueProdu
     )
 
 
-def names(knowledge: Knowledge, *, release: str) -> tuple[CatalogueName, ...]:
+def names(knowledge: Knowledge) -> tuple[Name, ...]:
     """Every name once for each ingredient and country, in one order, so that they can be told in parts."""
-    told: Mapping[str, CatalogueName] = {one.key: one for one in _names(knowledge, release)}
-    return tuple(told[name] for name in sorted(told))
+    brands = chain.from_iterable(knowledge.names.brands.values())
+    # A combination stands for several ingredients, each of which has names of its own.
+    single = (name for name in chain(knowledge.names.by_folded.values(), brands) if len(name.ingredients) == 1)
+    return tuple(sorted(single, key=lambda name: (name.ingredients, name.country, name.text)))
+
+
+def name(one: Name, knowledge: Knowledge, *, release: str) -> CatalogueName:
+    """A name of an ingredient, as it is searched and resolved by."""
+    (ingredient,) = one.ingredients
+    return CatalogueName(
+        release=release,
+        ingredient=ingredient,
+        name=one.text,
+        folded=fold(one.text),
+        name_key=key(one.text) if one.kind in ("inn", "alias") else None,
+        language=one.language or None,
+        kind=one.kind,
+        country=one.country or None,
+        atc_codes=knowledge.ingredients[ingredient].atc,
+        display_name=knowledge.shown(ingredient),
+    )
 
 
 def released(
@@ -153,23 +171,3 @@ def _finding(found: Finding) -> values.Finding:
             for language, text in found.text.items()
         },
     )
-
-
-def _names(knowledge: Knowledge, release: str) -> Iterator[CatalogueName]:
-    brands = chain.from_iterable(knowledge.names.brands.values())
-    for name in chain(knowledge.names.by_folded.values(), brands):
-        if name.kind == "combination":
-            continue  # It stands for several ingredients, each of which has names of its own.
-        (ingredient,) = name.ingredients
-        yield CatalogueName(
-            release=release,
-            ingredient=ingredient,
-            name=name.text,
-            folded=fold(name.text),
-            name_key=key(name.text) if name.kind in ("inn", "alias") else None,
-            language=name.language or None,
-            kind=name.kind,
-            country=name.country or None,
-            atc_codes=knowledge.ingredients[ingredient].atc,
-            display_name=knowledge.shown(ingredient),
-        )

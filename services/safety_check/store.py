@@ -60,7 +60,9 @@ async def begin(conn: Connection, version: str, *, at: datetime) -> bool:
     )
     if begun is None:
         return False
-    return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM knowledge_base WHERE version <> $1)", version))
+    return bool(
+        await conn.fetchval("SELECT EXISTS (SELECT FROM knowledge_base WHERE version <> $1)", version)
+    )
 
 
 async def hold_catalogue(conn: Connection) -> None:

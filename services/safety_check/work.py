@@ -1,12 +1,13 @@
 """Tells readers of the catalogue of a release, part by part, so that live checks never wait behind it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from contracts.drug_catalog import CatalogueProduct, CatalogueRecord
+from contracts.drug_catalog import CatalogueRecord
+from contracts.drug_names import Name
 from services.safety_check import messages, store
 from services.safety_check.domain import Knowledge
 from shared import clock, work
@@ -32,58 +33,76 @@ class Catalogue:
 
     pool: Pool
     knowledge: Knowledge
+    names: tuple[Name, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", messages.names(self.knowledge))
 
 
-async def announce_release(conn: Connection, release: str, *, at: datetime) -> None:
-    """Put a release in use and have it told, in one transaction with what else its caller does."""
+async def announce_release(conn: Connection, release: str, knowledge: Knowledge, *, at: datetime) -> None:
+    """Put a release in use and have it told, in one transaction with what else its caller does.
+
+    The caller holds the catalogue.
+    """
     sequence = await store.activate(conn, release, at=at)
-    payload = {"release": release, "sequence": sequence, "after": "", "names_told": 0}
-    await work.add(conn, kind=ANNOUNCE, key="catalogue", tenant_id=NOBODY, due_at=at, payload=payload)
+    payload = {"sequence": sequence, "version": knowledge.version, "after": "", "names_told": 0}
+    await work.add(conn, kind=ANNOUNCE, key=release, tenant_id=NOBODY, due_at=at, payload=payload)
 
 
 @works.on(ANNOUNCE)
 async def announce(job: Job, catalogue: Catalogue) -> Finish:
     """One part: products by code, then names, then the marker that counts them."""
+    if job.payload["version"] != catalogue.knowledge.version:
+        raise Unavailable("a process with another knowledge base has to tell of this release")
     await _outbox_clear(catalogue.pool)
-    release, after, names_told = job.payload["release"], job.payload["after"], job.payload["names_told"]
-    wire = f"{release}+{catalogue.knowledge.version}"
-    names = messages.names(catalogue.knowledge, release=wire)
-    async with transaction(catalogue.pool) as conn:
-        products = await store.products_after(conn, release, after, limit=RECORDS_MAX)
-        known = await store.find_release(conn, release)
 
     async def told(conn: Connection, outbox: Outbox) -> None:
-        if known is None:
-            return  # Forgotten since: a later one is in use.
-        outbox.announce(*_part(products, names[names_told:], wire))
-        if products:
-            await _next(conn, job, after=products[-1].product.product_code)
-        elif names_told < len(names):
-            await _next(conn, job, names_told=names_told + RECORDS_MAX)
-        else:
-            outbox.announce(
-                messages.released(
-                    wire,
-                    sequence=job.payload["sequence"],
-                    products=known.products,
-                    names=len(names),
-                    version=catalogue.knowledge.version,
-                    at=clock.now(),
-                )
-            )
+        await store.hold_catalogue(conn)
+        active = await store.find_active(conn)
+        if active is None or active.sequence != job.payload["sequence"]:
+            return  # Another activation has taken its place, and is told of by itself.
+        if not (await _products(conn, outbox, job) or await _names(conn, outbox, job, catalogue)):
+            outbox.announce(_marker(active, job, catalogue))
 
     return told
 
 
-def _part(
-    products: list[CatalogueProduct], names: tuple[messages.CatalogueName, ...], wire: str
-) -> list[CatalogueRecord]:
-    if products:
-        return [one.model_copy(update={"release": wire}) for one in products]
-    return list(names[:RECORDS_MAX])
+async def _products(conn: Connection, outbox: Outbox, job: Job) -> bool:
+    products = await store.products_after(conn, job.key, job.payload["after"], limit=RECORDS_MAX)
+    if not products:
+        return False
+    outbox.announce(*(one.model_copy(update={"release": _wire(job)}) for one in products))
+    await _go_on(conn, job, after=products[-1].product.product_code)
+    return True
 
 
-async def _next(conn: Connection, job: Job, **reached: str | int) -> None:
+async def _names(conn: Connection, outbox: Outbox, job: Job, catalogue: Catalogue) -> bool:
+    told: int = job.payload["names_told"]
+    names = catalogue.names[told : told + RECORDS_MAX]
+    if not names:
+        return False
+    outbox.announce(*(messages.name(one, catalogue.knowledge, release=_wire(job)) for one in names))
+    await _go_on(conn, job, names_told=told + len(names))
+    return True
+
+
+def _marker(active: store.Release, job: Job, catalogue: Catalogue) -> CatalogueRecord:
+    return messages.released(
+        _wire(job),
+        sequence=job.payload["sequence"],
+        products=active.products,
+        names=len(catalogue.names),
+        version=catalogue.knowledge.version,
+        at=clock.now(),
+    )
+
+
+def _wire(job: Job) -> str:
+    """The release as readers know it: other names, of another knowledge base, make another release."""
+    return f"{job.key}+{job.payload['version']}"
+
+
+async def _go_on(conn: Connection, job: Job, **reached: str | int) -> None:
     payload = {**job.payload, **reached}
     await work.add(
         conn, kind=job.kind, key=job.key, tenant_id=job.tenant_id, due_at=clock.now(), payload=payload
@@ -91,7 +110,7 @@ async def _next(conn: Connection, job: Job, **reached: str | int) -> None:
 
 
 async def _outbox_clear(pool: Pool) -> None:
-    """Wait until readers have what was told before. Raises Unavailable."""
+    """Wait until the last part is published. Raises Unavailable."""
     for _ in range(int(CLEAR_SECONDS_MAX / CLEAR_SECONDS)):
         async with transaction(pool) as conn:
             if not await store.waiting_to_be_published(conn, CatalogueRecord.topic):

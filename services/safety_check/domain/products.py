@@ -61,7 +61,9 @@ class CatalogueItem:
     unresolved: str | None = None
 
 
-def catalogue_item(row: Mapping[str, str], *, source: str, country: str, knowledge: Knowledge) -> CatalogueItem:
+def catalogue_item(
+    row: Mapping[str, str], *, source: str, country: str, knowledge: Knowledge
+) -> CatalogueItem:
     """A product from a row of text. Raises BadRow."""
     text = {column: (value or "").strip() for column, value in row.items() if column}
     _check(text)
