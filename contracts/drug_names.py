@@ -134,6 +134,7 @@ class Name:
     ingredients: tuple[str, ...]
     kind: str = "inn"
     country: str = ""
+    language: str = ""
 
     @property
     def row(self) -> str:

@@ -188,7 +188,7 @@ class Knowledge:
 
 def _names(tables: Tables) -> Iterator[Name]:
     for row in tables.names:
-        yield Name(row.name, (row.ingredient,), row.kind, row.country)
+        yield Name(row.name, (row.ingredient,), row.kind, row.country, row.language)
     for combination in tables.combinations:
         # With alternatives in it a name does not say which of them is meant.
         if all(len(part) == 1 for part in combination.parts):
