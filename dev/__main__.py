@@ -80,7 +80,7 @@ def _drive(env: dict[str, str]) -> int:
 
 @contextlib.contextmanager
 def _started(platform: Platform) -> Iterator[None]:
-    """The platform from its start, with `.run/env` while it is ready, to its orderly stop, whatever happens."""
+    """The platform from its start to its stop, come what may; `.run/env` is there while it is ready."""
     try:
         platform.start()
         secrets.write_private(ENV, "".join(f"{name}={value}\n" for name, value in platform.env.items()))
@@ -101,7 +101,7 @@ def _only_one() -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise AlreadyRunning(
-                f"the platform of this checkout is running already (process {lock.read().strip()}): stop it first"
+                f"the platform of this checkout is running already, as process {lock.read().strip()}"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

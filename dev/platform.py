@@ -20,7 +20,7 @@ from dev.supervisor import Supervisor
 class Platform:
     """Everything under one folder: `data` survives a stop, the logs are files too, the mail is kept.
 
-    Tests use it as `make run` does. Names of parts: `postgres`, `kafka`, `mail`, `prescription-0`, `prescription-1` …
+    Tests use it as `make run` does. Its parts: `postgres`, `kafka`, `mail`, `prescription-0`, `signing-0` …
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Platform:
         return addresses | self.credentials
 
     def start(self) -> None:
-        """Start everything; return when all is ready. Raises Died with the cause; `stop` is then still due."""
+        """Start all parts; return when all is ready. Raises Died with its cause; `stop` is due even then."""
         self._start_infrastructure()
         if self.instances:
             self._run("topics", "shared.topics", "create")
@@ -110,16 +110,16 @@ class Platform:
             environment={"PYTHONUNBUFFERED": "1"},
             ready=lambda: not port_is_free(self.smtp_port),
         )
-        self.supervisor.start(
-            (
-                postgres.part(self.data / "postgres", self.postgres),
-                kafka.part(self.data / "kafka", self.kafka),
-                mail,
-            )
-        )
+        store = postgres.part(self.data / "postgres", self.postgres)
+        broker = kafka.part(self.data / "kafka", self.kafka)
+        started = self.supervisor.launch((store, broker, mail))
+        # While the broker is still on its way.
+        started[0].until_ready()
         for service in SERVICES:
             role = Role.of(service, self._password(service))
             self.database_urls[service] = self.postgres.make_database(role)
+        for one in started:
+            one.until_ready()
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

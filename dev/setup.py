@@ -1,4 +1,4 @@
-"""Bring a fresh clone to where the platform can start; runs on the machine's own Python, before any `.venv`."""
+"""Bring a fresh clone to where the platform can start; runs on the machine's own Python."""
 
 from __future__ import annotations
 
