@@ -50,9 +50,7 @@ async def is_there(conn: Connection) -> bool:
     return found
 
 
-async def products(
-    conn: Connection, tenant_id: UUID, codes: Collection[str]
-) -> dict[str, ListedProduct]:
+async def products(conn: Connection, tenant_id: UUID, codes: Collection[str]) -> dict[str, ListedProduct]:
     """Those of these codes that the catalogue knows."""
     rows = await conn.fetch(
         f"""
@@ -283,9 +281,7 @@ async def _search_by_all_names(conn: Connection, release: str) -> None:
 
 
 async def _forget_before(conn: Connection, sequence: int) -> None:
-    old = await conn.fetch(
-        "DELETE FROM catalogue_release WHERE sequence < $1 RETURNING release", sequence
-    )
+    old = await conn.fetch("DELETE FROM catalogue_release WHERE sequence < $1 RETURNING release", sequence)
     releases = [row["release"] for row in old]
     await conn.execute("DELETE FROM catalogue_product WHERE release = ANY ($1)", releases)
     await conn.execute("DELETE FROM catalogue_name WHERE release = ANY ($1)", releases)

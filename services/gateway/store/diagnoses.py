@@ -44,9 +44,7 @@ async def diagnoses(conn: Connection, codes: Collection[str], language: str) -> 
         list(codes),
     )
     found = (_listed(row) for row in rows)
-    return {
-        one.code: Diagnosis(diagnosis_code=one.code, description=one.named(language)) for one in found
-    }
+    return {one.code: Diagnosis(diagnosis_code=one.code, description=one.named(language)) for one in found}
 
 
 async def search_diagnoses(
