@@ -84,7 +84,7 @@ class Grants:
         self._settings = settings
 
     async def token(self, asked: Asked) -> dict[str, Any]:
-        """The answer with a token. Raises Refused; that too is one of the ten a minute, unless it is a 429."""
+        """The answer with a token. Raises Refused; that counts too, but for a 429."""
         client_id, secret = _credentials(asked.authorization)
         now = clock.now()
         source = asked.source[:SOURCE_MAX]

@@ -1,4 +1,4 @@
-"""The development seed: invented providers, doctors, pharmacies, patients, and credentials that stay the same.
+"""The development seed: invented providers and people, and credentials that stay the same.
 
 Made with the commands that an operator uses for real ones. Secrets are derived from GATEWAY_SECRET_KEY, so
 that a second run writes the same file.

@@ -128,8 +128,8 @@ async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, no
 async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, now: datetime) -> Patient:
     """The patient that an issue is about, as its command shall carry them.
 
-    An unknown document makes a row that nobody sees until `reveal_patient`; a known one is that record, if names
-    and birth date agree. Raises PatientConflict.
+    An unknown document makes a row that nobody sees until `reveal_patient`; a known one is that record, if
+    names and birth date agree. Raises PatientConflict.
     """
     digest = None if patient.document_number else _digest(patient)
     if await _insert(conn, tenant_id, patient, revealed=False, digest=digest, now=now):
@@ -264,7 +264,8 @@ async def _replace(
     await conn.execute(
         """
         UPDATE patient
-           SET record = $3, version = $4, revealed = $5, created_at = coalesce($6, created_at), updated_at = $7,
+           SET record = $3, version = $4, revealed = $5,
+               created_at = coalesce($6, created_at), updated_at = $7,
                content_digest = CASE WHEN $5 THEN NULL ELSE content_digest END
          WHERE (tenant_id, patient_id) = ($1, $2)
         """,
@@ -324,7 +325,7 @@ async def list_doctors(
     limit: int,
     offset: int,
 ) -> tuple[list[KnownDoctor], int]:
-    """Newest first, by licence number and by standing of today where these are given; and how many there are."""
+    """Newest first, of this licence number and this standing today; and how many there are."""
     rows = await conn.fetch(
         """
         WITH found AS (SELECT doctor_id, record, version, registration_status, registration_valid_until,
