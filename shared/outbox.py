@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -39,7 +38,7 @@ class Row:
 
 
 # Relays active in this process, by the pool whose outbox they empty: woken without a word to Postgres.
-_relays: WeakKeyDictionary[Pool, Callable[[], None]] = WeakKeyDictionary()
+_relays: dict[Pool, Callable[[], None]] = {}
 
 
 # Pools that fill the same outbox as another one, as another role.
