@@ -1,4 +1,4 @@
-"""Asking: a request and its command in one transaction, then waiting for the outcome; each key has one effect."""
+"""Asking: a request and its command in one transaction, then the wait for the outcome, once per key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.requests import Asked, Request
 from services.gateway.settings import Settings
-from services.gateway.store import requests
+from services.gateway.store import requests, tenancy
 from shared import clock, database, outbox
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
@@ -50,7 +50,7 @@ class Commands:
     async def earlier(
         self, request: HttpRequest, caller: Principal, body: Mapping[str, Any]
     ) -> Answer | None:
-        """The answer to a repetition; None if nothing holds this key. Before checks of content (section 1.6)."""
+        """The answer to a repetition; None if nothing holds this key. Comes before all checks of content."""
         asked = asking.read(request, caller, body)
         if asked.idempotency_key is None:
             return None
@@ -63,7 +63,7 @@ class Commands:
         caller: Principal,
         body: Mapping[str, Any],
         command: Command,
-        **context: str | None,
+        **context: object,
     ) -> Answer:
         """Send a command once per key, and wait for its outcome as long as the client prefers."""
         new = Request(
@@ -99,7 +99,7 @@ class Commands:
         now = clock.now()
         holder = await requests.find_holder(self._pool, asked, now=now)
         if holder is None and asked.idempotency_key is not None:
-            async with database.transaction(self._pool) as conn:
+            async with tenancy.transaction(self._pool, asked.tenant_id) as conn:
                 await requests.free_expired_key(conn, asked, now=now)
         return holder
 

@@ -1,4 +1,4 @@
-"""Reading a write as it came: its idempotency key, the digest of its content, how long its client will wait."""
+"""Reading a write as it came: its idempotency key, its digest, and how long its client will wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hearing of outcomes without polling: one LISTEN connection an instance, a future for each request that waits."""
+"""Hearing of outcomes without polling: one LISTEN connection an instance, a future for each who waits."""
 
 from __future__ import annotations
 

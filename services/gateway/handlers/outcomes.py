@@ -1,4 +1,4 @@
-"""What became of a command: its answer and the view that it changes, stored together, and the waiting told."""
+"""What became of a command: its answer and the view that it changes, stored in one transaction."""
 
 from __future__ import annotations
 
@@ -70,14 +70,10 @@ async def on_document_finished(event: DocumentFinished, conn: Connection, outbox
     now = clock.now()
 
     await documents.keep(conn, event, face=str((request.context or {})["face"]), made_at=now)
-    await requests.finish(
-        conn, request, Answer(200), prescription_id=event.prescription_id, finished_at=now
-    )
+    await requests.finish(conn, request, Answer(200), prescription_id=event.prescription_id, finished_at=now)
 
 
-async def _finish(
-    conn: Connection, request: Request, event: Outcome, answer: Answer, outbox: Outbox
-) -> None:
+async def _finish(conn: Connection, request: Request, event: Outcome, answer: Answer, outbox: Outbox) -> None:
     told_of = event.prescription_id if answer.succeeded else request.prescription_id
     await requests.finish(conn, request, answer, prescription_id=told_of, finished_at=clock.now())
     tell = _tellers.get(request.asked.source)
@@ -88,10 +84,9 @@ async def _finish(
 async def _reveal_patient(
     conn: Connection, request: Request, event: CommandSucceeded, outbox: Outbox
 ) -> None:
-    """An inline patient comes into the directory with the first prescription that succeeds (DESIGN 3.1.2)."""
+    """An inline patient comes into the directory with the first success (DESIGN 3.1.2)."""
     if (request.context or {}).get("inline_patient"):
-        changed = await directory.reveal_patient(conn, event.tenant_id, event.prescription.patient, clock.now())
+        patient = event.prescription.patient
+        changed = await directory.reveal_patient(conn, event.tenant_id, patient, now=clock.now())
         if changed is not None:
             outbox.announce(changed)
-
-

@@ -1,4 +1,4 @@
-"""Safety findings in this dialect: request paths and product codes instead of item ids (osigu-dialect 5.5)."""
+"""Safety findings in this dialect: request paths and product codes instead of item ids (5.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prescribed items in this dialect: what is left of each, and the log of what happened to it (osigu-dialect 5.7, 5.8)."""
+"""Prescribed items in this dialect: what is left of each, and the log of what happened to it (5.7, 5.8)."""
 
 from __future__ import annotations
 
@@ -165,5 +165,3 @@ def _substitution_reason(line: DispensationLine | None) -> str | None:
 
 def _name(item: Item, product_name: str | None) -> str:
     return product_name or item.medication_name
-
-

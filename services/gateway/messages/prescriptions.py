@@ -1,4 +1,4 @@
-"""Prescriptions in the Osigu dialect: answers of the writes, the full read, the row of a list (5.3 to 5.9)."""
+"""Prescriptions in the Osigu dialect: answers of writes, the full read, the row of a list (5.3 to 5.9)."""
 
 from __future__ import annotations
 

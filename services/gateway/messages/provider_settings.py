@@ -12,6 +12,7 @@ from uuid import UUID
 from contracts.values import Policy, Provider
 
 VERSIONS: Final = frozenset({"v1", "v1.1", "v2"})
+DOWNLOAD_URL_TTL_H: Final = 24
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "dispensation_timeout_min": "30",
     "dispensation_void_window_h": "24",
     "deliver_on_issue": "NONE",
-    "download_url_ttl_h": "24",
+    "download_url_ttl_h": str(DOWNLOAD_URL_TTL_H),
     "max_medications": "30",
     "event_retention_days": "90",
 }

@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was accepted, as it stands; `context` is what rendering its answer needs besides the outcome."""
+    """A request that was accepted, as it stands; `context`: what rendering its answer needs besides."""
 
     asked: Asked
     kind: str

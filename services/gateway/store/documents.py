@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,25 +11,33 @@ from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
 
-async def find(
-    pool: Pool, *, tenant_id: UUID, prescription_id: UUID, face: str, language: str
-) -> bytes | None:
+@dataclass(frozen=True)
+class Which:
+    """One copy: of whose prescription, with which leading page, in which language."""
+
+    tenant_id: UUID
+    prescription_id: UUID
+    face: str
+    language: str
+
+
+async def find(pool: Pool, which: Which) -> bytes | None:
     async with reading(pool) as conn:
         content: bytes | None = await conn.fetchval(
             f"""
             {TENANT}
             SELECT copy.content
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT content
                      FROM document
-                    WHERE (tenant_id, prescription_id, face, language) = (tenant.id, $2, $3, $4)
+                    WHERE (tenant_id, prescription_id, face, language) = (present.id, $2, $3, $4)
                    OFFSET 0) AS copy
             """,
-            str(tenant_id),
-            prescription_id,
-            face,
-            language,
+            str(which.tenant_id),
+            which.prescription_id,
+            which.face,
+            which.language,
         )
     return content
 
@@ -37,8 +46,8 @@ async def keep(conn: Connection, document: DocumentFinished, *, face: str, made_
     """Keep the first copy of its kind: a document that was handed out never changes."""
     await conn.execute(
         """
-        INSERT INTO document (tenant_id, prescription_id, face, language, document_id, revision, sha256, content,
-                              made_at)
+        INSERT INTO document (tenant_id, prescription_id, face, language, document_id, revision, sha256,
+                              content, made_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
             ON CONFLICT DO NOTHING
         """,

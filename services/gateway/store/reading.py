@@ -10,14 +10,16 @@ from shared import database
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
 
-# Policies compare with this setting, which ends with the statement. Whatever reads a table does so LATERAL to `tenant`:
-# it needs the id from here, so the setting is made before the first row is looked for; out of order it would find nothing.
-TENANT: Final = "WITH tenant AS MATERIALIZED (SELECT set_config('recepta.tenant_id', $1, true)::uuid AS id)"
+# Policies compare with this setting, which ends with the statement. Whatever reads a table does so LATERAL to
+# `present`: it needs the id from here, so the setting is made before the first row is looked for. The other
+# way round nothing would be found.
+TENANT: Final = """WITH present AS MATERIALIZED (
+                SELECT set_config('recepta.tenant_id', $1, true)::uuid AS id)"""
 
 
 @asynccontextmanager
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection for a single statement; begin and commit would be two more round trips. Raises Unavailable."""
+    """A connection for a single statement, without begin and commit. Raises Unavailable."""
     try:
         async with pool.acquire(timeout=database.ACQUIRE_SECONDS_MAX) as conn:
             yield conn

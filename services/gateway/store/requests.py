@@ -33,11 +33,11 @@ async def open(conn: Connection, request: Request) -> bool:
     # The tenant of the row is what set_config returns, so the policy that checks the row always meets it.
     found = await conn.fetchval(
         """
-        INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path, content_digest,
-                             kind, context, prescription_id, accepted_at, holds_key,
+        INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path,
+                             content_digest, kind, context, prescription_id, accepted_at, holds_key,
                              state, finished_at, response_status, response_headers, response_body)
-        VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                $14, $15, $16, $17, $18)
+        VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7,
+                $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             ON CONFLICT DO NOTHING
         RETURNING true
         """,
@@ -98,11 +98,11 @@ async def find_holder(pool: Pool, asked: Asked, *, now: datetime) -> Request | N
             f"""
             {TENANT}
             SELECT request.*
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT {_COLUMNS}
                      FROM request
-                    WHERE tenant_id = tenant.id
+                    WHERE tenant_id = present.id
                       AND (client, source, idempotency_key) = ($2, $3, $4)
                       AND holds_key
                       AND accepted_at > $5
@@ -142,11 +142,11 @@ async def find(pool: Pool, *, tenant_id: UUID, client: str, request_id: UUID) ->
             f"""
             {TENANT}
             SELECT request.*
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT {_COLUMNS}
                      FROM request
-                    WHERE tenant_id = tenant.id
+                    WHERE tenant_id = present.id
                       AND request_id = $3
                       AND client = $2
                       AND source <> 'document'
@@ -166,11 +166,11 @@ async def find_newest(pool: Pool, *, tenant_id: UUID, client: str, key: str) -> 
             f"""
             {TENANT}
             SELECT request.*
-              FROM tenant
+              FROM present
              CROSS JOIN LATERAL (
                    SELECT {_COLUMNS}
                      FROM request
-                    WHERE tenant_id = tenant.id
+                    WHERE tenant_id = present.id
                       AND (client, idempotency_key) = ($2, $3)
                       AND source <> 'document'
                     ORDER BY accepted_at DESC, request_id DESC
@@ -199,7 +199,7 @@ async def answers(pool: Pool, request_ids: Sequence[UUID]) -> dict[UUID, Answer]
 
 
 async def lock_pending(conn: Connection, request_id: UUID) -> Request | None:
-    """The request that an outcome answers, held until the transaction ends; None if it was answered before."""
+    """The request that an outcome answers, locked; None if it was answered before, or is none of ours."""
     row = await conn.fetchrow(
         f"""
         SELECT {_COLUMNS}
@@ -239,21 +239,27 @@ async def finish(
     )
 
 
-async def prune(conn: Connection, *, now: datetime) -> int:
-    """Forget finished requests after their seven days, at most a thousand at once."""
-    gone = await conn.execute(
-        """
-        DELETE FROM request
-         WHERE ctid = ANY (ARRAY(
-               SELECT ctid
-                 FROM request
-                WHERE finished_at < $1
-                LIMIT $2))
-        """,
-        now - KEPT,
-        PRUNED_AT_ONCE_MAX,
-    )
-    return int(gone.rsplit(" ", 1)[1])
+async def prune(pool: Pool, *, now: datetime) -> int:
+    """Forget finished requests after their seven days; a piece at a time, so that no lock is held for long."""
+    forgotten = 0
+    while True:
+        async with reading(pool) as conn:
+            result = await conn.execute(
+                """
+                DELETE FROM request
+                 WHERE ctid = ANY (ARRAY(
+                       SELECT ctid
+                         FROM request
+                        WHERE finished_at < $1
+                        LIMIT $2))
+                """,
+                now - KEPT,
+                PRUNED_AT_ONCE_MAX,
+            )
+        count = int(result.rsplit(" ", 1)[1])
+        forgotten += count
+        if count < PRUNED_AT_ONCE_MAX:
+            return forgotten
 
 
 def _headers(answer: Answer) -> str:

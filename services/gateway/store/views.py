@@ -9,17 +9,36 @@ from typing import Final
 from uuid import UUID
 
 from contracts.values import Dispensation, Prescription
-from services.gateway.messages import by_the_clock
+from services.gateway.messages import by_the_clock, provider_settings
 from services.gateway.messages.prescriptions import partly_dispensed
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
-
-# What is due by the clock counts as happened: a claim that has timed out holds nothing, and what is over has expired.
+# What is due by the clock counts as happened: a timed-out claim holds nothing, what is over has expired.
 _SHOWN_STATUS: Final = """CASE WHEN status <> 'submitted' THEN status
                 WHEN valid_until <= $2 AND (claim_expires_at IS NULL OR claim_expires_at <= $2) THEN 'expired'
                 WHEN partly_dispensed THEN 'partly_dispensed'
                 ELSE status END"""
+
+
+# Which of these words one status of the dialect means.
+SHOWN_AS: Final = {
+    "PRESCRIPTION_DRAFT": ("draft",),
+    "PRESCRIPTION_PENDING": ("pending_review", "validated", "signed"),
+    "PRESCRIPTION_ISSUED": ("submitted",),
+    "PRESCRIPTION_PARTIALLY_DISPENSED": ("partly_dispensed",),
+    "PRESCRIPTION_DISPENSED": ("dispensed",),
+    "PRESCRIPTION_VOIDED": ("cancelled",),
+    "PRESCRIPTION_EXPIRED": ("expired",),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A prescription as it is stored, and how long links to its document live."""
+
+    prescription: Prescription
+    download_url_ttl_h: int
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,7 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
     held = by_the_clock.live(prescription)
     await conn.execute(
         """
-        INSERT INTO prescription_view AS present
+        INSERT INTO prescription_view AS shown
                (tenant_id, prescription_id, revision, version, status, partly_dispensed, claim_expires_at,
                 prescription_code, patient_id, doctor_id, created_at, valid_until, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -49,7 +68,7 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
                prescription_code = excluded.prescription_code, patient_id = excluded.patient_id,
                doctor_id = excluded.doctor_id, created_at = excluded.created_at,
                valid_until = excluded.valid_until, state = excluded.state
-         WHERE present.revision < excluded.revision
+         WHERE shown.revision < excluded.revision
         """,
         prescription.tenant_id,
         prescription.prescription_id,
@@ -72,14 +91,14 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
 async def _keep_dispensations(conn: Connection, prescription: Prescription) -> None:
     await conn.executemany(
         """
-        INSERT INTO dispensation_view AS present
+        INSERT INTO dispensation_view AS shown
                (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
                 status, started_at, expires_at, state)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
            SET revision = excluded.revision, status = excluded.status, expires_at = excluded.expires_at,
                state = excluded.state
-         WHERE present.revision < excluded.revision
+         WHERE shown.revision < excluded.revision
         """,
         [
             (
@@ -102,7 +121,7 @@ async def _keep_dispensations(conn: Connection, prescription: Prescription) -> N
 
 
 def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Prescription:
-    """Without diagnoses, notes, findings, contact data, and without what other pharmacies did (section 6.3)."""
+    """Without diagnoses, notes, findings, contact data, and what other pharmacies did (section 6.3)."""
     patient = prescription.patient.model_copy(
         update={
             "guardian": None,
@@ -140,18 +159,22 @@ def _json(prescription: Prescription) -> bytes:
 
 async def find(
     pool: Pool, *, tenant_id: UUID, prescription_id: UUID, doctor_id: UUID | None = None
-) -> Prescription | None:
+) -> Shown | None:
     """A prescription of this provider; for a client bound to a doctor, only that doctor's."""
     async with reading(pool) as conn:
-        state = await conn.fetchval(
+        row = await conn.fetchrow(
             f"""
             {TENANT}
-            SELECT view.state
-              FROM tenant
+            SELECT view.state, view.download_url_ttl_h
+              FROM present
              CROSS JOIN LATERAL (
-                   SELECT state
+                   SELECT state,
+                          (SELECT value
+                             FROM setting
+                            WHERE (tenant_id, name) = (present.id, 'download_url_ttl_h')
+                          ) AS download_url_ttl_h
                      FROM prescription_view
-                    WHERE (tenant_id, prescription_id) = (tenant.id, $2)
+                    WHERE (tenant_id, prescription_id) = (present.id, $2)
                       AND ($3::uuid IS NULL OR doctor_id = $3)
                    OFFSET 0) AS view
             """,
@@ -159,7 +182,13 @@ async def find(
             prescription_id,
             doctor_id,
         )
-    return None if state is None else Prescription.model_validate_json(state)
+    if row is None:
+        return None
+    hours = row["download_url_ttl_h"]
+    return Shown(
+        Prescription.model_validate_json(row["state"]),
+        provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
+    )
 
 
 async def page(
@@ -172,11 +201,11 @@ async def page(
             {TENANT},
             found AS (
                 SELECT view.*
-                  FROM tenant
+                  FROM present
                  CROSS JOIN LATERAL (
                        SELECT prescription_id, created_at
                          FROM prescription_view
-                        WHERE tenant_id = tenant.id
+                        WHERE tenant_id = present.id
                           AND ($3::text IS NULL OR prescription_code = $3)
                           AND ($4::uuid IS NULL OR patient_id = $4)
                           AND ($5::uuid IS NULL OR doctor_id = $5)
@@ -190,15 +219,15 @@ async def page(
                   FROM found
                  ORDER BY created_at DESC, prescription_id DESC
                  LIMIT $9 OFFSET $10)
-            SELECT (SELECT count(*) FROM found) AS total, shown.state
-              FROM (VALUES (1)) AS always (present)
+            SELECT (SELECT count(*) FROM found) AS total, kept.state
+              FROM (VALUES (1)) AS always (one)
               LEFT JOIN (wanted
-                   CROSS JOIN tenant
+                   CROSS JOIN present
                    CROSS JOIN LATERAL (
                          SELECT state
                            FROM prescription_view
-                          WHERE (tenant_id, prescription_id) = (tenant.id, wanted.prescription_id)
-                         OFFSET 0) AS shown) ON true
+                          WHERE (tenant_id, prescription_id) = (present.id, wanted.prescription_id)
+                         OFFSET 0) AS kept) ON true
              ORDER BY wanted.created_at DESC, wanted.prescription_id DESC
             """,
             str(tenant_id),
