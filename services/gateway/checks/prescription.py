@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from contracts.values import Acknowledgement, Allergy, Diagnosis, Doctor, ItemOrder, Patient
 from services.gateway.auth.principal import Principal

@@ -21,7 +21,7 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.requests import Asked, Request
 from services.gateway.settings import Settings
-from services.gateway.store import requests
+from services.gateway.store import requests, tenancy
 from shared import clock, database, outbox
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
@@ -99,7 +99,7 @@ class Commands:
         now = clock.now()
         holder = await requests.find_holder(self._pool, asked, now=now)
         if holder is None and asked.idempotency_key is not None:
-            async with database.transaction(self._pool) as conn:
+            async with tenancy.transaction(self._pool, asked.tenant_id) as conn:
                 await requests.free_expired_key(conn, asked, now=now)
         return holder
 

@@ -224,7 +224,8 @@ async def save_marker(conn: Connection, marker: CatalogueReleased) -> None:
     """How many records make this release whole; they may still be on their way."""
     await conn.execute(
         """
-        INSERT INTO catalogue_release (release, sequence, products, names, knowledge_base_version, released_at)
+        INSERT INTO catalogue_release (release, sequence, products, names, knowledge_base_version,
+                                       released_at)
         VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT ON CONSTRAINT catalogue_release_pkey DO UPDATE
            SET sequence = EXCLUDED.sequence, products = EXCLUDED.products, names = EXCLUDED.names,
