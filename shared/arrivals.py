@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, cast
@@ -27,6 +27,7 @@ WAIT_SECONDS_MIN: Final = 0.5
 WAIT_SECONDS_MAX: Final = 30.0
 REVOKE_SECONDS_MAX: Final = 4.0
 FINISH_SECONDS_MAX: Final = 15.0
+REACH_SECONDS_MAX: Final = 1.0
 FETCH_WAIT_MS: Final = 500
 
 log = structlog.get_logger()
@@ -58,6 +59,7 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
         self._clock: asyncio.TimerHandle | None = None
         self._commit: asyncio.Task[None] | None = None
         self.in_hand_since: float | None = None
+        self.subscribed: Callable[[], AIOKafkaConsumer | None] = lambda: None
         self.assigned = False
 
     async def take(self, consumer: AIOKafkaConsumer, first: Record) -> None:
@@ -149,6 +151,17 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
             # Refused after a rebalance, or the broker is away: the inbox knows what was handled.
             log.info("commit_refused", error=type(error).__name__)
 
+    async def reachable(self) -> bool:
+        """Whether the broker answers this consumer."""
+        consumer = self.subscribed()
+        if consumer is None:
+            return False
+        try:
+            await asyncio.wait_for(consumer.topics(), REACH_SECONDS_MAX)
+        except (TimeoutError, KafkaError, OSError):
+            return False
+        return True
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finish the batch in hand, commit it, forget what was ours."""
         if not revoked:
@@ -214,6 +227,8 @@ def bring(
         listener=arrivals,
         parser=untouched,
     )
+
+    arrivals.subscribed = lambda: subscriber.consumer
 
     @subscriber
     async def arrived(first: KafkaMessage) -> None:

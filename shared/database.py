@@ -83,7 +83,7 @@ async def open_pool(
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """One transaction. Raises Unavailable for what may be better next time: outage, deadlock, lock timeout."""
+    """One transaction. Raises Unavailable for what may be better later: outage, deadlock, lock timeout."""
     work = _Work(pool)
     token = _work.set(work)
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
-from shared import errors, outbox, telemetry
+from shared import database, errors, outbox, telemetry
 from shared.database import Connection
 from shared.outbox import Row
 from shared.records import Record, Stored, digs_graves, topic_of
@@ -74,16 +75,14 @@ async def bury(
     """Keep the record where its kind is kept; gives the copy for its `-dead` topic."""
     if digs_graves(record.topic):
         await _dig(conn, record, error)
-    telemetry.dead_letters.labels(record.topic, error).inc()
-    log.error(
-        "buried",
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        error=error,
-        client=client,
-    )
+    database.after_commit(partial(_mourn, record, error, client))
     return [_copy(record, consumer=consumer, error=error, client=client)]
+
+
+def _mourn(record: Record, error: str, client: str | None) -> None:
+    telemetry.dead_letters.labels(record.topic, error).inc()
+    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    log.error("buried", error=error, client=client, **place)
 
 
 async def _dig(conn: Connection, record: Record, error: str) -> None:
@@ -131,6 +130,15 @@ def _copy(record: Record, *, consumer: str, error: str, client: str | None) -> R
 
 async def first(conn: Connection, topic: str, key: bytes) -> Buried | None:
     """The record of a grave that comes next; the grave is held until the transaction ends."""
+    return await _held(conn, topic, key, None)
+
+
+async def find(conn: Connection, topic: str, key: bytes, seq: int) -> Buried | None:
+    """One record of a grave; the grave is held until the transaction ends."""
+    return await _held(conn, topic, key, seq)
+
+
+async def _held(conn: Connection, topic: str, key: bytes, seq: int | None) -> Buried | None:
     if not await _lock(conn, topic, key):
         return None
     row = await conn.fetchrow(
@@ -138,11 +146,13 @@ async def first(conn: Connection, topic: str, key: bytes) -> Buried | None:
         SELECT seq, topic, key, partition, record_offset, recorded_at, headers, value, error, buried_at
           FROM grave_record
          WHERE (topic, key) = ($1, $2)
+           AND ($3::bigint IS NULL OR seq = $3)
          ORDER BY seq
          LIMIT 1
         """,
         topic,
         key,
+        seq,
     )
     if row is None:
         return None

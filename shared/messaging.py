@@ -330,7 +330,7 @@ class Delivery:
         return await graves.bury(conn, record, consumer=self.handlers.service, error=error, client=client)
 
     async def replay(self, conn: Connection, record: Record) -> None:
-        """Handle a record in the transaction that takes it out of its grave. Its inbox claim it has already."""
+        """Handle a record in the transaction that takes it out of its grave; its inbox claim is made."""
         one = self._read(record)
         if one is None:
             return

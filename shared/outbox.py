@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
-from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -38,7 +37,7 @@ class Row:
 
 
 # Relays active in this process, by the pool whose outbox they empty: woken without a word to Postgres.
-_relays: WeakKeyDictionary[Pool, Callable[[], None]] = WeakKeyDictionary()
+_relays: dict[Pool, Callable[[], None]] = {}
 
 
 class Outbox:

@@ -1,4 +1,4 @@
-"""The relay: one process of a service publishes its outbox, in order, and deletes what the broker confirmed."""
+"""The relay: one process of a service publishes its outbox in order and deletes what was confirmed."""
 
 from __future__ import annotations
 

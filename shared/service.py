@@ -75,7 +75,7 @@ class Running:
             if not database.passes(error) and not isinstance(error, Unavailable):
                 raise
             found.append("database")
-        if not await self.broker.ping(timeout=1.0):
+        if not await self.arrivals.reachable():
             found.append("kafka")
         elif not self.arrivals.assigned:
             found.append("a place in the consumer group")

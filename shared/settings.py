@@ -37,7 +37,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, prefix: str, environ: Mapping[str, str] | None = None) -> Self:
-        """Read `<PREFIX>_<FIELD>` or the file that `<PREFIX>_<FIELD>_FILE` names; a wrong one ends the process."""
+        """Read `<PREFIX>_<FIELD>`, or the file `<PREFIX>_<FIELD>_FILE`; a wrong one ends the process."""
         environ = os.environ if environ is None else environ
         found = {"instance": f"{prefix.lower().replace('_', '-')}-0"}
         for field in cls.model_fields:

@@ -25,6 +25,7 @@ DEAD_KEPT: Final = timedelta(days=30)
 DEAD_PARTITIONS: Final = 1
 # A broker deletes whole segments: a record lives for its retention and for the time its segment was filled.
 SEGMENT: Final = timedelta(hours=12)
+REPLICATION_MAX: Final = 3
 CREATE_TIMEOUT_MS: Final = 30_000
 
 
@@ -71,7 +72,7 @@ def _ms(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
 
 
-async def create(bootstrap: str, *, replication: int = -1) -> list[str]:
+async def create(bootstrap: str, *, replication: int | None = None) -> list[str]:
     """Make what is missing; gives the names made. Raises WrongTopics over another partition count."""
     async with _admin(bootstrap) as admin:
         wanted = shapes()
@@ -79,7 +80,7 @@ async def create(bootstrap: str, *, replication: int = -1) -> list[str]:
         _compare(present, {shape.name: shape.partitions for shape in wanted if shape.name in present})
         missing = [shape for shape in wanted if shape.name not in present]
         if missing:
-            await _make(admin, missing, replication)
+            await _make(admin, missing, replication or await _copies(admin))
         return [shape.name for shape in missing]
 
 
@@ -97,8 +98,14 @@ async def _make(admin: AIOKafkaAdminClient, missing: Collection[Shape], replicat
             raise WrongTopics(f"{name} could not be made: {error.__name__}")
 
 
+async def _copies(admin: AIOKafkaAdminClient) -> int:
+    """Three of each partition where there are brokers for it."""
+    cluster = await admin.describe_cluster()
+    return min(REPLICATION_MAX, len(cluster["brokers"]))
+
+
 async def check(bootstrap: str, *, reads: Collection[str], writes: Collection[str], inbox: timedelta) -> None:
-    """Raises WrongTopics in words for an operator; Unavailable without a broker, or without its topics yet."""
+    """Raises WrongTopics in words for an operator; Unavailable without a broker or its topics."""
     async with _admin(bootstrap) as admin:
         wanted = {name: TOPICS[name].partitions for name in {*reads, *writes} if name in TOPICS}
         present = await _partitions(admin, set(wanted))
@@ -175,9 +182,7 @@ def main(argv: list[str] | None = None) -> int:
         "command", choices=["create"], help="make the topics of the catalogue that are missing"
     )
     parser.add_argument("--bootstrap", required=True, help="address of the broker, host:port")
-    parser.add_argument(
-        "--replication", type=int, default=-1, help="copies of each partition; the broker's default"
-    )
+    parser.add_argument("--replication", type=int, help="copies of each partition; up to three by default")
     asked = parser.parse_args(argv)
     try:
         made = asyncio.run(create(asked.bootstrap, replication=asked.replication))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 import orjson
 import structlog
@@ -94,7 +93,7 @@ class Works:
     ) -> Callable[[A], A]:
         """Act on rows of a kind: async (job, resources) -> Finish, run in one transaction with the row's end.
 
-        Unavailable is tried again, each time later; other errors `attempts` times, then the row stays, failed.
+        Unavailable is tried again, each time later; others `attempts` times, then the row stays, failed.
         """
 
         def register(act: A) -> A:
@@ -133,7 +132,8 @@ async def add_many(conn: Connection, rows: Sequence[NewWork]) -> None:
           FROM unnest($1::text[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::text[])
             ON CONFLICT ON CONSTRAINT work_kind_key DO UPDATE
            SET due_at = excluded.due_at, payload = excluded.payload,
-               prescription_id = excluded.prescription_id, version = present.version + 1, attempts = 0, failed_at = NULL, error = NULL
+               prescription_id = excluded.prescription_id, version = present.version + 1,
+               attempts = 0, failed_at = NULL, error = NULL
         """,
         [row.kind for row in chosen],
         [row.key for row in chosen],
@@ -155,7 +155,7 @@ async def cancel(conn: Connection, *, kind: str, key: str) -> None:
 
 
 # Workers of this process, by pool and kind: woken by what is due at once; polling finds what is due later.
-_workers: WeakKeyDictionary[Pool, dict[str, asyncio.Event]] = WeakKeyDictionary()
+_workers: dict[Pool, dict[str, asyncio.Event]] = {}
 
 
 class _Lost(Exception):
