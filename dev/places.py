@@ -11,7 +11,7 @@ from dev.setup import CACHE, ROOT, VENV
 
 __all__ = ["CACHE", "ROOT", "RUN", "VENV", "free_port", "home_for", "reachable", "unprivileged_user"]
 
-RUN = ROOT / ".run"
+RUN = Path(os.environ.get("RECEPTA_RUN_DIR", ROOT / ".run")).resolve()
 
 # Below the range from which systems take the ports of outgoing connections. A client that dials a stopped
 # server in that range may be given the server's own port, talk to itself, and keep the server from returning.

@@ -110,16 +110,16 @@ class Platform:
             environment={"PYTHONUNBUFFERED": "1"},
             ready=lambda: not port_is_free(self.smtp_port),
         )
-        self.supervisor.start(
-            (
-                postgres.part(self.data / "postgres", self.postgres),
-                kafka.part(self.data / "kafka", self.kafka),
-                mail,
-            )
-        )
+        store = postgres.part(self.data / "postgres", self.postgres)
+        broker = kafka.part(self.data / "kafka", self.kafka)
+        started = self.supervisor.launch((store, broker, mail))
+        # While the broker is still on its way.
+        started[0].until_ready()
         for service in SERVICES:
             role = Role.of(service, self._password(service))
             self.database_urls[service] = self.postgres.make_database(role)
+        for one in started:
+            one.until_ready()
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

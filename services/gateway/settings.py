@@ -24,3 +24,10 @@ class Settings(ServiceSettings):
     token_algorithm: Literal["ES256", "RS256"] = "ES256"
     token_seconds: int = Field(default=3_600, ge=60, le=86_400)
     pool_max: int = Field(default=12, ge=2, le=200)
+    """Connections for requests, beside those of message handlers and relay."""
+
+    database_role: str | None = "gateway_owner"
+    """Whom handlers, relay and migrations act as: row-level security binds the login role alone."""
+
+    trusted_proxies: str = ""
+    """Addresses, separated by commas, whose X-Forwarded-For is believed."""

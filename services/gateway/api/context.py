@@ -1,4 +1,4 @@
-"""What every endpoint starts from: the verified caller, the strictly read body and query, the gateway's parts.
+"""What every endpoint starts from: the verified caller, a strictly read body or query, the gateway's parts.
 
 The checks run in the order of osigu-dialect 1.6: transport, token, rate, scope, then JSON.
 """
@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from asyncpg import Pool
 from fastapi import Depends, Request, Response
 
 from services.gateway.auth.door import Door
+from services.gateway.auth.grants import Grants
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import fields
 from services.gateway.checks.query import Query
+from services.gateway.commands import Commands
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.settings import Settings
-
-if TYPE_CHECKING:
-    from services.gateway.commands import Commands
+from shared.database import Pool
+from shared.health import Judged
 
 BODY_BYTES_MAX: Final = 256 * 1024
 JSON: Final = "application/json"
@@ -39,7 +39,9 @@ class Gateway:
     pool: Pool
     owner: Pool
     door: Door
+    grants: Grants
     commands: Commands
+    health: Judged
 
 
 def gateway(request: Request) -> Gateway:
@@ -79,8 +81,10 @@ def require(
     return caller
 
 
-async def check_transport(request: Request, produces: str = JSON, takes: str = JSON) -> None:
-    """406, 413, 415: what can be said before anybody is asked who they are."""
+async def check_transport(
+    request: Request, produces: str = JSON, takes: str = JSON, refused: Exception | None = None
+) -> None:
+    """406, 413, 415: what can be said before anybody is asked who they are. `refused` in the place of 415."""
     if not _accepts(request.headers.get("accept"), produces):
         raise Problem("not_acceptable")
     if request.method in ("GET", "HEAD"):
@@ -88,7 +92,7 @@ async def check_transport(request: Request, produces: str = JSON, takes: str = J
     request.state.raw = await _read(request)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.state.raw and media_type != takes:
-        raise Problem("unsupported_media_type")
+        raise refused or Problem("unsupported_media_type")
 
 
 async def _read(request: Request) -> bytes:
@@ -138,8 +142,8 @@ def respond(request: Request, answer: Answer, *, etag: str | None = None) -> Res
         headers["ETag"] = etag
         if etag in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
             return Response(status_code=304, headers=headers)
-    media_type = None if answer.body is None else JSON
-    return Response(answer.content(), answer.status, headers, media_type)
+    media_type = PROBLEM if answer.status >= 400 else JSON
+    return Response(answer.content(), answer.status, headers, None if answer.body is None else media_type)
 
 
 def etag_of(*parts: object) -> str:

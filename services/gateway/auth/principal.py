@@ -23,7 +23,7 @@ class Principal:
     branch_id: UUID | None = None
 
     def may(self, *any_of: str) -> bool:
-        """Whether one of these scopes is held; `x:write` includes `x:read`. No scope asked: any valid token."""
+        """Whether one of these scopes is held; `x:write` includes `x:read`. None asked: any valid token."""
         return not any_of or any(held(scope, self.scopes) for scope in any_of)
 
     def caller(self, channel: Channel = "osigu") -> Caller:

@@ -1,4 +1,4 @@
-"""How often a client may call: rolling windows of a minute and a second, which a refused call does not fill."""
+"""How often a client may call: rolling windows of a minute and a second; a refused call does not count."""
 
 from __future__ import annotations
 

@@ -66,3 +66,8 @@ class Query(Form):
         number = self.integer("page", 1, PAGE_MAX)
         limit = self.integer("limit", 1, PAGE_LIMIT_MAX)
         return Page(number or 1, limit or PAGE_LIMIT_DEFAULT)
+
+    def finish(self) -> None:
+        """Refuse what was sent and is not known, and all that is wrong, at once."""
+        self.done()
+        self.checks.settle()

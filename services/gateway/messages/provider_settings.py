@@ -1,4 +1,4 @@
-"""A provider's settings (osigu-dialect 1.9): their names, defaults and values, and the policy that follows."""
+"""A provider's settings (osigu-dialect 1.9): names, defaults and values, and the policy that follows."""
 
 from __future__ import annotations
 

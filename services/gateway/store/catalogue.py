@@ -50,9 +50,7 @@ async def is_there(conn: Connection) -> bool:
     return found
 
 
-async def products(
-    conn: Connection, tenant_id: UUID, codes: Collection[str]
-) -> dict[str, ListedProduct]:
+async def products(conn: Connection, tenant_id: UUID, codes: Collection[str]) -> dict[str, ListedProduct]:
     """Those of these codes that the catalogue knows."""
     rows = await conn.fetch(
         f"""
@@ -226,7 +224,8 @@ async def save_marker(conn: Connection, marker: CatalogueReleased) -> None:
     """How many records make this release whole; they may still be on their way."""
     await conn.execute(
         """
-        INSERT INTO catalogue_release (release, sequence, products, names, knowledge_base_version, released_at)
+        INSERT INTO catalogue_release (release, sequence, products, names, knowledge_base_version,
+                                       released_at)
         VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT ON CONSTRAINT catalogue_release_pkey DO UPDATE
            SET sequence = EXCLUDED.sequence, products = EXCLUDED.products, names = EXCLUDED.names,
@@ -283,9 +282,7 @@ async def _search_by_all_names(conn: Connection, release: str) -> None:
 
 
 async def _forget_before(conn: Connection, sequence: int) -> None:
-    old = await conn.fetch(
-        "DELETE FROM catalogue_release WHERE sequence < $1 RETURNING release", sequence
-    )
+    old = await conn.fetch("DELETE FROM catalogue_release WHERE sequence < $1 RETURNING release", sequence)
     releases = [row["release"] for row in old]
     await conn.execute("DELETE FROM catalogue_product WHERE release = ANY ($1)", releases)
     await conn.execute("DELETE FROM catalogue_name WHERE release = ANY ($1)", releases)

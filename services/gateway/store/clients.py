@@ -171,10 +171,8 @@ async def find_key(conn: Connection, digest: bytes, *, now: datetime) -> ApiKey 
     return ApiKey(**{**dict(row), "permissions": frozenset(row["permissions"])})
 
 
-async def token_requests(
-    conn: Connection, client_id: str, source: str, *, since: datetime
-) -> list[datetime]:
-    """What counts against this client from this address, oldest first; others of the client wait meanwhile."""
+async def token_requests(conn: Connection, client_id: str, source: str, *, since: datetime) -> list[datetime]:
+    """What counts against this client from this address, oldest first; the client's others wait."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('token:' || $1, 0))", client_id)
     rows = await conn.fetch(
         """

@@ -44,9 +44,7 @@ async def diagnoses(conn: Connection, codes: Collection[str], language: str) -> 
         list(codes),
     )
     found = (_listed(row) for row in rows)
-    return {
-        one.code: Diagnosis(diagnosis_code=one.code, description=one.named(language)) for one in found
-    }
+    return {one.code: Diagnosis(diagnosis_code=one.code, description=one.named(language)) for one in found}
 
 
 async def search_diagnoses(
@@ -88,9 +86,11 @@ async def save_diagnoses(conn: Connection, listed: Sequence[ListedDiagnosis]) ->
             ON CONFLICT ON CONSTRAINT diagnosis_pkey DO UPDATE
            SET description_en = EXCLUDED.description_en, description_es = EXCLUDED.description_es,
                description_pt = EXCLUDED.description_pt, search = EXCLUDED.search
-         WHERE (diagnosis.description_en, diagnosis.description_es, diagnosis.description_pt, diagnosis.search)
+         WHERE (diagnosis.description_en, diagnosis.description_es, diagnosis.description_pt,
+                diagnosis.search)
                IS DISTINCT FROM
-               (EXCLUDED.description_en, EXCLUDED.description_es, EXCLUDED.description_pt, EXCLUDED.search)
+               (EXCLUDED.description_en, EXCLUDED.description_es, EXCLUDED.description_pt,
+                EXCLUDED.search)
         """,
         [
             (

@@ -125,11 +125,11 @@ async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, no
     return await _replace(conn, tenant_id, found, patient, revealed=True, created_at=now, now=now)
 
 
-async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, now: datetime) -> Patient:
+async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, now: datetime) -> Patient:
     """The patient that an issue is about, as its command shall carry them.
 
-    An unknown document makes a row that nobody sees until `reveal_patient`; a known one is that record, if names
-    and birth date agree. Raises PatientConflict.
+    An unknown document makes a row that nobody sees until `reveal_patient`; a known one is that record, if
+    names and birth date agree. Raises PatientConflict.
     """
     digest = None if patient.document_number else _digest(patient)
     if await _insert(conn, tenant_id, patient, revealed=False, digest=digest, now=now):
@@ -144,7 +144,7 @@ async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, *,
 
 
 async def reveal_patient(
-    conn: Connection, tenant_id: UUID, patient: Patient, *, now: datetime
+    conn: Connection, tenant_id: UUID, patient: Patient, now: datetime
 ) -> PatientFactsChanged | None:
     """The first success of an issue puts its patient on file, as they were in it.
 
@@ -190,7 +190,13 @@ async def forget_unrevealed(conn: Connection, *, before: datetime, limit: int) -
 
 
 async def _insert(
-    conn: Connection, tenant_id: UUID, patient: Patient, *, revealed: bool, digest: bytes | None, now: datetime
+    conn: Connection,
+    tenant_id: UUID,
+    patient: Patient,
+    *,
+    revealed: bool,
+    digest: bytes | None,
+    now: datetime,
 ) -> bool:
     """False when somebody has the document, or the digest, already."""
     made = await conn.fetchval(
@@ -258,7 +264,8 @@ async def _replace(
     await conn.execute(
         """
         UPDATE patient
-           SET record = $3, version = $4, revealed = $5, created_at = coalesce($6, created_at), updated_at = $7,
+           SET record = $3, version = $4, revealed = $5,
+               created_at = coalesce($6, created_at), updated_at = $7,
                content_digest = CASE WHEN $5 THEN NULL ELSE content_digest END
          WHERE (tenant_id, patient_id) = ($1, $2)
         """,
@@ -306,6 +313,43 @@ async def find_doctor(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> Kno
         doctor_id,
     )
     return None if row is None else _doctor(row)
+
+
+async def list_doctors(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    number: str | None,
+    status: str | None,
+    today: date,
+    limit: int,
+    offset: int,
+) -> tuple[list[KnownDoctor], int]:
+    """Newest first, of this licence number and this standing today; and how many there are."""
+    rows = await conn.fetch(
+        """
+        WITH found AS (SELECT doctor_id, record, version, registration_status, registration_valid_until,
+                              created_at, updated_at
+                         FROM doctor
+                        WHERE tenant_id = $1
+                          AND ($2::text IS NULL OR medical_license_number = $2)
+                          AND ($3::text IS NULL OR $3 = CASE
+                                WHEN registration_status = 'ACTIVE' AND registration_valid_until < $4
+                                THEN 'EXPIRED' ELSE registration_status END))
+        SELECT counted.total, page.*
+          FROM (SELECT count(*) AS total FROM found) AS counted
+          LEFT JOIN LATERAL (SELECT * FROM found
+                              ORDER BY created_at DESC, doctor_id DESC
+                              LIMIT $5 OFFSET $6) AS page ON true
+        """,
+        tenant_id,
+        number,
+        status,
+        today,
+        limit,
+        offset,
+    )
+    return [_doctor(row) for row in rows if row["record"] is not None], rows[0]["total"]
 
 
 async def doctors_by_license(
