@@ -1,4 +1,4 @@
-"""What an issue is refused for: everything at once, in the order of the document, whatever the body's order."""
+"""What an issue is refused for: everything at once, in document order, whatever the order of the body."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from contracts.drug_catalog import CatalogueProduct
 from contracts.values import Diagnosis
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import prescription
+from services.gateway.checks.fields import Checks
 from services.gateway.messages import ids, provider_settings
 from services.gateway.messages.errors import Problem
 from services.gateway.store.issue import Found, FoundDoctor, FoundProduct
@@ -69,13 +70,13 @@ def refusals(
     body: dict[str, Any], *, version: str = "v1", caller: Principal = BOUND, found: Found = FOUND
 ) -> list[tuple[str, str]]:
     with pytest.raises(Problem) as refused:
-        prescription.check(body, version=version, caller=caller, found=found, now=NOW)
+        prescription.check(body, version=version, caller=caller, found=found, now=NOW, checks=Checks())
     return [(entry.path, entry.code) for entry in refused.value.entries]
 
 
 def check(body: dict[str, Any], **how: Any) -> prescription.Order:
     how = {"version": "v1", "caller": BOUND, "found": FOUND} | how
-    return prescription.check(body, now=NOW, **how)
+    return prescription.check(body, now=NOW, checks=Checks(), **how)
 
 
 def with_medicine(**changes: Any) -> dict[str, Any]:
