@@ -23,6 +23,7 @@ MEDICATIONS_MAX: Final = 30
 VALIDITY_MAX: Final = timedelta(days=366)
 ACKNOWLEDGEMENTS_MAX: Final = 100
 NOTES_MAX: Final = 2000
+DOSE_AMOUNT: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
 NOBODY: Final = UUID(int=0)
 DIAGNOSIS_TYPES: Final = ("CHIEF_COMPLAINT", "DIFFERENTIAL_DIAGNOSIS", "MEDICAL_DIAGNOSIS")
 # Known to the specification: some belong to v2 alone, the others have inner names that nobody published.
@@ -92,9 +93,10 @@ def _texts(elements: Any, *names: str, limit: int) -> list[str]:
     return [unicodedata.normalize("NFC", one).strip() for one in found if isinstance(one, str)]
 
 
-def check(body: Mapping[str, Any], *, version: str, caller: Principal, found: Found, now: datetime) -> Order:
-    """Raises Problem with everything that is wrong with the content."""
-    checks = Checks()
+def check(
+    body: Mapping[str, Any], *, version: str, caller: Principal, found: Found, now: datetime, checks: Checks
+) -> Order:
+    """Raises Problem with everything that is wrong with the content, and what `checks` has noted before."""
     form = Form(body, checks)
     patient, inline = _patient(form, found, now)
     consent = _consent(form, demanded=version != "v1")
@@ -205,7 +207,7 @@ def _medication(one: Form, found: Found) -> ItemOrder | None:
     quantity = one.integer("quantity", 1, 9999, required=True)
     posology = one.text("posology", limit=500, required=True)
     duration_days = one.integer("duration_days", 1, 366)
-    dose_amount = one.text("dose_amount", limit=32, pattern=r"\d{1,9}(\.\d{1,6})?")
+    dose_amount = one.text("dose_amount", limit=32, pattern=DOSE_AMOUNT)
     dose_unit = one.text("dose_unit", limit=32)
     frequency = one.text("frequency", limit=128)
     one.unsupported("brand_reason", "brand_justification")
