@@ -325,12 +325,16 @@ async def test_an_activation_that_another_has_overtaken_is_told_no_further(setti
     assert {one.release for one in heard} == {f"demo-2+{KNOWLEDGE.version}"}
 
 
-async def test_the_next_part_waits_until_the_last_one_is_published(loaded):
+async def test_the_next_part_waits_until_the_last_one_is_published(settings, loaded, monkeypatch):
+    monkeypatch.setattr(work, "CLEAR_SECONDS_MAX", 0.1)
+    await loading.load(wish(), settings, KNOWLEDGE)
+    last = messages.released("r", sequence=1, products=0, names=0, version="v", at=NOON)
     async with transaction(loaded) as conn:
-        await outbox.send(
-            conn, messages.name(work.Catalogue(loaded, KNOWLEDGE).names[0], KNOWLEDGE, release="r")
-        )
+        await outbox.send(conn, last)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(work.Unavailable):
-        patch.setattr(work, "CLEAR_SECONDS_MAX", 0.1)
-        await work._outbox_clear(loaded)
+    worker = Worker(work.works, loaded, work.Catalogue(loaded, KNOWLEDGE))
+    worker.start()
+    await until(lambda: loaded.fetchval("SELECT attempts > 0 AND leased_until IS NULL FROM work"), seconds=10)
+    await worker.stop()
+
+    assert [one.message for one in await said(loaded)] == [last]
