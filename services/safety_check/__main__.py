@@ -2,19 +2,28 @@
 
 import sys
 
-OPERATORS = ("load", "versions", "activate", "rollback", "evaluate", "--help", "-h")
-
 
 def command(arguments: list[str]) -> int:
-    """Imports only what a command needs: whoever evaluates a file has neither broker nor database."""
-    if arguments and arguments[0] in OPERATORS:
-        from services.safety_check import operator
+    """Whoever evaluates a file has neither broker nor database: nothing that needs them is imported."""
+    if arguments[:1] == ["evaluate"]:
+        from services.safety_check.operator import evaluation
 
-        return operator.command(arguments)
-    from services.safety_check.main import main
+        return evaluation.command(arguments[1:])
 
-    main()
-    return 0
+    from services.safety_check import main
+    from services.safety_check.handlers import handlers
+    from services.safety_check.operator import commands
+    from services.safety_check.settings import Settings
+    from shared import command_line
+
+    command_line.dispatch(
+        handlers,
+        lambda: Settings.from_environment("SAFETY_CHECK"),
+        main.main,
+        resources=main.catalogue,
+        operator=commands.command,
+        argv=arguments,
+    )
 
 
 if __name__ == "__main__":

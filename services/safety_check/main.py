@@ -16,20 +16,20 @@ from shared.service import run
 
 def main() -> None:
     """Run until told to stop."""
-    settings = Settings.from_environment("SAFETY_CHECK")
+    run(handlers, Settings.from_environment("SAFETY_CHECK"), works=works, resources=catalogue)
+
+
+@asynccontextmanager
+async def catalogue(pool: Pool) -> AsyncIterator[Catalogue]:
+    """The knowledge base, compiled once; handlers and work use the same."""
     knowledge = _knowledge()
     use(knowledge)
-
-    @asynccontextmanager
-    async def catalogue(pool: Pool) -> AsyncIterator[Catalogue]:
-        await begin(pool, knowledge)
-        yield Catalogue(pool, knowledge)
-
-    run(handlers, settings, works=works, resources=catalogue)
+    await begin(pool, knowledge)
+    yield Catalogue(pool, knowledge)
 
 
 async def begin(pool: Pool, knowledge: Knowledge) -> None:
-    """With another knowledge base than before, old verdicts are stale and names have changed: tell it once."""
+    """With another knowledge base than before, old verdicts are stale and names differ: tell it once."""
     async with transaction(pool) as conn:
         await store.hold_catalogue(conn)
         if not await store.begin(conn, knowledge.version, at=clock.now()):

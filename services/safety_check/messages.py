@@ -101,9 +101,9 @@ def product(item: CatalogueItem, *, release: str, source: str) -> CatalogueProdu
 
 def names(knowledge: Knowledge) -> tuple[Name, ...]:
     """Every name once for each ingredient and country, in one order, so that they can be told in parts."""
-    brands = chain.from_iterable(knowledge.names.brands.values())
+    known = chain(knowledge.names.by_folded.values(), *knowledge.names.brands.values())
     # A combination stands for several ingredients, each of which has names of its own.
-    single = (name for name in chain(knowledge.names.by_folded.values(), brands) if len(name.ingredients) == 1)
+    single = (name for name in known if len(name.ingredients) == 1)
     return tuple(sorted(single, key=lambda name: (name.ingredients, name.country, name.text)))
 
 

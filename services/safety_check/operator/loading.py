@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from contracts.drug_catalog import CatalogueProduct
 from services.safety_check import messages, store
@@ -60,7 +60,8 @@ class Report:
         yield f"{self.rows} rows: {self.products} products, {self.rejected} rejected"
         yield from (f"  {rule}: {count}" for rule, count in self.rejects.most_common())
         if self.unresolved:
-            yield f"{sum(self.unresolved.values())} products with a substance that is in no table, most often:"
+            count = sum(self.unresolved.values())
+            yield f"{count} products with a substance that is in no table, most often:"
             found = self.unresolved.most_common(UNRESOLVED_SHOWN_MAX)
             yield from (f"  {count} x {text}" for text, count in found)
 
@@ -90,9 +91,7 @@ async def versions(settings: Settings | None = None) -> int:
     return DONE
 
 
-async def activate(
-    release: str, settings: Settings | None = None, knowledge: Knowledge | None = None
-) -> int:
+async def activate(release: str, settings: Settings | None = None, knowledge: Knowledge | None = None) -> int:
     """Put a release in use that was loaded before."""
     knowledge = knowledge or Knowledge(Tables.read())
     async with _pool(settings) as pool, transaction(pool) as conn:
@@ -230,7 +229,7 @@ class _Rejects:
     def __init__(self, file: Path, report: Report) -> None:
         self._path = file.with_name(f"{file.name}.rejects.csv")
         self._report = report
-        self._file = None
+        self._file: TextIO | None = None
 
     def __enter__(self) -> "_Rejects":
         self._path.unlink(missing_ok=True)
