@@ -21,7 +21,7 @@ from services.gateway.auth.keys import VERIFIES_AFTER, WrongSecretKey
 from services.gateway.commands import Commands
 from services.gateway.handlers import handlers
 from services.gateway.settings import Settings
-from services.gateway.store import catalogue, directory, token_keys
+from services.gateway.store import catalogue, directory, requests, token_keys
 from shared import clock, database, outbox, service, telemetry
 from shared.database import Pool
 from shared.errors import Unavailable
@@ -82,6 +82,7 @@ async def _tidy(pool: Pool) -> None:
             async with database.transaction(pool) as conn:
                 await directory.forget_unrevealed(conn, before=now - UNREVEALED_KEPT, limit=TIDY_ROWS_MAX)
                 await token_keys.forget_token_keys(conn, superseded_before=now - VERIFIES_AFTER)
+            await requests.prune(pool, now=now)
         except Exception as error:
             log.warning("tidying_interrupted", **telemetry.failure(error))
 

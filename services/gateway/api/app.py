@@ -26,6 +26,7 @@ from services.gateway.api.context import Gateway
 from services.gateway.api.middleware import Answered
 from services.gateway.messages.errors import Problem
 from shared import health
+from shared.http import App, Receive, Scope, Send, Traced
 
 Opened = Callable[[], AbstractAsyncContextManager[Gateway]]
 
@@ -60,16 +61,17 @@ def create_app(opened: Opened, *, base_url: str) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_middleware(Answered, base_url=base_url)
+    app.add_middleware(Traced)
     return app
 
 
 class _Asgi:
     """An ASGI application in the place of an endpoint."""
 
-    def __init__(self, app: health.App) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
 
-    async def __call__(self, scope: health.Scope, receive: health.Receive, send: health.Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
 
 

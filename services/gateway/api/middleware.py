@@ -1,24 +1,18 @@
-"""Round every request: its id, its trace, and an answer in the dialect's form whatever goes wrong."""
+"""Round every request: an answer with its id, in the dialect's form whatever goes wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 
 from services.gateway.messages import ids
 from services.gateway.messages.answers import to_json
 from services.gateway.messages.errors import Problem
 from shared import telemetry
-from shared.errors import Unavailable
-from shared.ids import new
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from shared.errors import TooLarge, Unavailable
+from shared.http import App, Message, Receive, Scope, Send
 
 RETRY_AFTER_SECONDS: Final = 1
 OWN_PATHS: Final = ("/health/", "/metrics")
@@ -37,30 +31,26 @@ class Answered:
         if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
             await self._app(scope, receive, send)
             return
-        request_id = new()
-        spelled = ids.spell("req", request_id)
-        scope.setdefault("state", {})["request_id"] = request_id
+        spelled = ids.spell("req", scope["state"]["request_id"])
         begun = False
 
-        async def answering(message: MutableMapping[str, Any]) -> None:
+        async def answering(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                # A repeated answer brings the id of the first.
                 MutableHeaders(scope=message).setdefault("X-Request-ID", spelled)
             await send(message)
 
-        sent = telemetry.valid_traceparent(Headers(scope=scope).get("traceparent"))
-        parent = sent or telemetry.new_traceparent()
-        with telemetry.span(scope["method"], parent, kind="server", correlationid=str(request_id)):
-            try:
-                await self._app(scope, receive, answering)
-            except Exception as error:
-                problem = _problem(error)
-                if problem.status >= 500:
-                    log.error("not_answered", status=problem.status, **telemetry.failure(error))
-                if begun:
-                    raise
-                await _send(answering, problem, base_url=self._base_url, request_id=spelled)
+        try:
+            await self._app(scope, receive, answering)
+        except Exception as error:
+            problem = _problem(error)
+            if problem.status >= 500:
+                log.error("not_answered", status=problem.status, **telemetry.failure(error))
+            if begun:
+                raise
+            await _send(answering, problem, base_url=self._base_url, request_id=spelled)
 
 
 def _problem(error: Exception) -> Problem:
@@ -68,6 +58,8 @@ def _problem(error: Exception) -> Problem:
         return error
     if isinstance(error, Unavailable):
         return Problem("dependency_unavailable", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if isinstance(error, TooLarge):
+        return Problem("payload_too_large")
     return Problem("internal_error")
 
 

