@@ -19,6 +19,8 @@ from typing import Any, Final, TypeVar
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.catalog import TOPICS
+
 OUTPUT: Final = Path(".run") / "demo"
 WAIT_SECONDS_MAX: Final = 30.0
 EVENTS: Final = "dispense-events-v1"
@@ -265,13 +267,7 @@ async def drive(env: dict[str, str]) -> None:
 
 
 async def _from_now_on(events: AIOKafkaConsumer) -> None:
-    events.subscribe([EVENTS])
-    await events.topics()
-    partitions = events.partitions_for_topic(EVENTS)
-    events.unsubscribe()
-    if not partitions:
-        raise Failed(f"there is no topic {EVENTS}")
-    events.assign([TopicPartition(EVENTS, partition) for partition in partitions])
+    events.assign([TopicPartition(EVENTS, number) for number in range(TOPICS[EVENTS].partitions)])
     await events.seek_to_end()
     for partition in events.assignment():
         await events.position(partition)

@@ -18,6 +18,8 @@ from typing import Any, Self
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.catalog import TOPICS
+
 TIMEOUT_SECONDS = 65.0
 _numbers = itertools.count(1)
 
@@ -140,11 +142,7 @@ async def following(kafka: str, topic: str) -> AsyncIterator[Follower]:
     """Follow a public topic from now on, as any pharmacy may."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="latest")
     await consumer.start()
-    consumer.subscribe([topic])
-    await consumer.topics()
-    partitions = consumer.partitions_for_topic(topic) or set()
-    consumer.unsubscribe()
-    consumer.assign([TopicPartition(topic, partition) for partition in partitions])
+    consumer.assign([TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)])
     await consumer.seek_to_end()
     for partition in consumer.assignment():
         await consumer.position(partition)
