@@ -78,7 +78,7 @@ def test_advice_alone_stops_nothing():
 
 def acknowledging(*keys):
     return some.order(
-        acknowledgements=tuple(Acknowledgement(key, "Stent.", some.DOCTOR, NOON) for key in keys)
+        acknowledgements=tuple(Acknowledgement(key, some.DOCTOR, NOON, "Stent.") for key in keys)
     )
 
 

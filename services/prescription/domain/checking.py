@@ -57,7 +57,7 @@ def acknowledge(
         return prescription
     ids = {one.id for one in new}
     findings = tuple(
-        replace(one, acknowledgement=Acknowledgement(one.key, reason, doctor_id, occasion.at))
+        replace(one, acknowledgement=Acknowledgement(one.key, doctor_id, occasion.at, reason))
         if one.id in ids
         else one
         for one in prescription.findings

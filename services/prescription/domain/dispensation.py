@@ -71,7 +71,7 @@ class Line:
     """
 
     item_id: UUID
-    quantity: int | None
+    quantity: int | None = None
     product_code: str | None = None
     price: Decimal | None = None
     taxes: Decimal | None = None

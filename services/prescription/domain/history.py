@@ -72,8 +72,8 @@ class Change:
     """A field that is no longer what it was."""
 
     field: str
-    old: str | int | bool | None
-    new: str | int | bool | None
+    old: str | int | bool | None = None
+    new: str | int | bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Cancellation:
 
     reason: str
     reason_code: str
-    doctor_id: UUID | None
+    doctor_id: UUID | None = None
     at: datetime
 
 
@@ -67,7 +67,7 @@ class Issue:
     """An issue in progress: hidden until its last step, and answered then."""
 
     occasion: Occasion
-    deadline: datetime | None
+    deadline: datetime | None = None
     policy: SafetyPolicy
 
 

@@ -41,9 +41,9 @@ class Acknowledgement:
     """A doctor has seen the finding with this key and answers for going on. It is never withdrawn."""
 
     key: str
-    reason: str | None
     doctor_id: UUID
     at: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

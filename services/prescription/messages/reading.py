@@ -92,7 +92,7 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
         valid_until=command.valid_until,
         code=code,
         acknowledgements=tuple(
-            Acknowledgement(one.finding_key, one.reason, command.doctor.doctor_id, now)
+            Acknowledgement(one.finding_key, command.doctor.doctor_id, now, one.reason)
             for one in command.acknowledged
         ),
         issue=Issue(
