@@ -194,7 +194,7 @@ async def find(
 async def page(
     pool: Pool, *, tenant_id: UUID, now: datetime, wanted: Filter, limit: int, offset: int
 ) -> tuple[list[Prescription], int]:
-    """One page, newest first, and how many there are in all. Moments compare as they are shown: in seconds."""
+    """One page, newest first, and how many in all. Moments compare as they are shown: in seconds."""
     async with reading(pool) as conn:
         rows = await conn.fetch(
             f"""
