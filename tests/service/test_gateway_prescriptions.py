@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -28,6 +29,7 @@ from contracts.values import Item, Prescription, Status, Void
 from services.gateway.messages import ids
 from services.gateway.messages.errors import TABLE
 from services.gateway.operator import icd10
+from services.gateway.store import catalogue, diagnoses, providers
 from shared import clock, database
 from tests import prescriptions as known
 from tests.gateway import (
@@ -178,17 +180,18 @@ async def clinic(database: Callable[[str], Awaitable[Database]]) -> AsyncIterato
 async def load_diagnoses(on: Serving) -> None:
     some = [one for one in icd10.listed() if one.code in ("R51", "J00")]
     async with database.transaction(on.owner) as conn:
-        from services.gateway.store import diagnoses
-
         await diagnoses.save_diagnoses(conn, some)
 
 
 async def register(on: Serving, code: str) -> None:
-    await on.owner.execute(
-        "INSERT INTO provider_product (tenant_id, product_code, registered_at) VALUES ($1, $2, now())",
-        on.tenants[NORTE],
-        code,
-    )
+    async with database.transaction(on.owner) as conn:
+        await catalogue.register(conn, on.tenants[NORTE], code, now=clock.now())
+
+
+def later(clinic: Clinic, by: timedelta) -> None:
+    """Let time pass; tokens of before are of no use then."""
+    clock.shift(by)
+    clinic.on.tokens.clear()
 
 
 def codes(answer: httpx.Response) -> list[tuple[str, str]]:
@@ -274,10 +277,9 @@ async def test_v1_1_wants_consent_and_v2_is_not_served_yet(clinic):
 
 
 async def test_a_version_that_the_provider_does_not_allow_is_refused(clinic):
-    await clinic.on.owner.execute(
-        "INSERT INTO setting (tenant_id, name, value, changed_at) VALUES ($1, 'allowed_versions', 'v1.1', now())",
-        clinic.on.tenants[NORTE],
-    )
+    async with database.transaction(clinic.on.owner) as conn:
+        tenant = clinic.on.tenants[NORTE]
+        await providers.save_setting(conn, tenant, "allowed_versions", "v1.1", now=clock.now())
 
     answer = await clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, clinic.body())
 
@@ -285,6 +287,7 @@ async def test_a_version_that_the_provider_does_not_allow_is_refused(clinic):
 
 
 async def test_fifty_at_once_under_one_key_make_one_prescription(clinic):
+    await clinic.on.get(DOCTOR_CLIENT, PRESCRIPTIONS)  # With a token that all fifty use.
     tasks = [
         asyncio.ensure_future(clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, clinic.body(), key="once"))
         for _ in range(50)
@@ -405,7 +408,7 @@ async def test_the_entity_tag_covers_what_is_stored_and_not_the_link(clinic):
     clock.shift(timedelta(seconds=2))
     second = await clinic.on.get(DOCTOR_CLIENT, path)
     same = await clinic.on.ask(DOCTOR_CLIENT, "GET", path, headers={"If-None-Match": first.headers["etag"]})
-    clock.shift(timedelta(days=40))
+    later(clinic, timedelta(days=40))
     over = await clinic.on.get(DOCTOR_CLIENT, path)
 
     assert first.headers["etag"] == second.headers["etag"]
@@ -436,7 +439,7 @@ async def test_lists_are_filtered_paged_and_newest_first(clinic):
     assert await found(status="PRESCRIPTION_VOIDED,PRESCRIPTION_DISPENSED") == ([], 0)
     assert await found(created_from=second["created_at"]) == ([newest], 1)
     assert await found(created_to=first["created_at"]) == ([oldest], 1)
-    clock.shift(timedelta(days=40))
+    later(clinic, timedelta(days=40))
     assert await found(status="PRESCRIPTION_ISSUED") == ([], 0)
     assert await found(status="PRESCRIPTION_EXPIRED") == ([newest, oldest], 2)
 
@@ -532,8 +535,6 @@ async def test_sms_is_not_configured(clinic):
 
 
 def finished(command: MakeDocument) -> DocumentFinished:
-    import base64
-
     return DocumentFinished.model_validate(
         {
             "tenant_id": command.tenant_id,

@@ -11,7 +11,6 @@ import pytest
 
 from contracts.drug_catalog import CatalogueProduct
 from contracts.values import Diagnosis
-from services.gateway.auth.principal import Principal
 from services.gateway.checks import prescription
 from services.gateway.checks.fields import Checks
 from services.gateway.messages import ids, provider_settings
@@ -20,8 +19,9 @@ from services.gateway.store.issue import Found, FoundDoctor, FoundProduct
 from tests import prescriptions as known
 
 NOW = known.AT
-CLINIC = Principal(known.TENANT, "clinic-ehr", "clinica-norte", frozenset({"ehr:write"}))
-BOUND = replace(CLINIC, doctor_id=known.DOCTOR)
+# Whom the client is bound to.
+CLINIC = None
+BOUND = known.DOCTOR
 PATIENT_ID = ids.spell("pat", known.PATIENT)
 DOCTOR_ID = ids.spell("doc", known.DOCTOR)
 STRANGER = ids.spell("doc", UUID(int=77))
@@ -67,15 +67,15 @@ FOUND = Found(
 
 
 def refusals(
-    body: dict[str, Any], *, version: str = "v1", caller: Principal = BOUND, found: Found = FOUND
+    body: dict[str, Any], *, version: str = "v1", bound: UUID | None = BOUND, found: Found = FOUND
 ) -> list[tuple[str, str]]:
     with pytest.raises(Problem) as refused:
-        prescription.check(body, version=version, caller=caller, found=found, now=NOW, checks=Checks())
+        prescription.check(body, version=version, bound=bound, found=found, now=NOW, checks=Checks())
     return [(entry.path, entry.code) for entry in refused.value.entries]
 
 
 def check(body: dict[str, Any], **how: Any) -> prescription.Order:
-    how = {"version": "v1", "caller": BOUND, "found": FOUND} | how
+    how = {"version": "v1", "bound": BOUND, "found": FOUND} | how
     return prescription.check(body, now=NOW, checks=Checks(), **how)
 
 
@@ -195,7 +195,7 @@ def test_v1_1_demands_consent_and_v1_only_records_it(consent):
 
 
 @pytest.mark.parametrize(
-    ("named", "caller", "expected"),
+    ("named", "bound", "expected"),
     [
         ({}, CLINIC, [("doctor_id", "doctor_required")]),
         ({"doctor_id": STRANGER}, BOUND, [("doctor_id", "doctor_mismatch")]),
@@ -213,22 +213,22 @@ def test_v1_1_demands_consent_and_v1_only_records_it(consent):
         ),
     ],
 )
-def test_the_prescriber_follows_from_token_and_body(named, caller, expected):
+def test_the_prescriber_follows_from_token_and_body(named, bound, expected):
     found = FOUND if named.get("doctor_id") != STRANGER else replace(FOUND, doctors=[])
 
-    assert refusals(BODY | named, caller=caller, found=found) == expected
+    assert refusals(BODY | named, bound=bound, found=found) == expected
 
 
 @pytest.mark.parametrize("named", [{"doctor_id": DOCTOR_ID}, {"doctor": {"medical_license_number": "12345"}}])
 def test_a_clinic_names_the_doctor(named):
-    assert check(BODY | named, caller=CLINIC).doctor == known.doctor()
+    assert check(BODY | named, bound=CLINIC).doctor == known.doctor()
 
 
 def test_a_licence_number_of_two_doctors_names_none():
     two = replace(FOUND, doctors=[*FOUND.doctors, *FOUND.doctors])
     body = BODY | {"doctor": {"medical_license_number": "12345"}}
 
-    assert refusals(body, caller=CLINIC, found=two) == [
+    assert refusals(body, bound=CLINIC, found=two) == [
         ("doctor.medical_license_number", "doctor_not_registered")
     ]
 

@@ -76,11 +76,13 @@ async def _create(
     if earlier is not None:
         return respond(request, earlier)
     now = clock.now()
-    found = await issue.look_up(gateway.pool, caller.tenant_id, prescription.wanted(body, caller, now))
+    found = await issue.look_up(
+        gateway.pool, caller.tenant_id, prescription.wanted(body, caller.doctor_id, now)
+    )
     if version not in found.settings.allowed_versions:
         raise Problem("version_not_allowed")
     order = prescription.check(
-        body, version=version, caller=caller, found=found, now=now, checks=query.checks
+        body, version=version, bound=caller.doctor_id, found=found, now=now, checks=query.checks
     )
     patient = await _patient(gateway, caller, order, now)
     command = IssuePrescription(
@@ -168,13 +170,13 @@ async def void_prescription(
     if earlier is not None:
         return respond(request, earlier)
     one, now = (await find(gateway, caller, prescription_id)).prescription, clock.now()
-    named = prescriber.named(body, caller)
+    named = prescriber.named(body, caller.doctor_id)
     found = await issue.look_up(gateway.pool, caller.tenant_id, issue.Wanted(doctor_id=named.doctor_id))
     query.done()
     form = Form(body, query.checks)
     reason = form.text("reason", limit=500, least=3, required=True)
     reason_code = form.word("reason_code", described.REASON_CODES) or described.REASON_CODES[0]
-    doctor = prescriber.by_id(form, caller, found.doctors, found.settings.today(now))
+    doctor = prescriber.by_id(form, caller.doctor_id, found.doctors, found.settings.today(now))
     form.unsupported("signing_authorization")
     form.done()
     query.checks.settle()

@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.values import Acknowledgement, Allergy, Diagnosis, Doctor, ItemOrder, Patient
-from services.gateway.auth.principal import Principal
 from services.gateway.checks import prescriber
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.checks.patient import read_allergies, read_patient
@@ -63,9 +62,12 @@ class Order:
     acknowledged: tuple[Acknowledgement, ...]
 
 
-def wanted(body: Mapping[str, Any], caller: Principal, now: datetime) -> Wanted:
-    """What has to be looked up before the body can be judged; whatever is malformed is left out here."""
-    named = prescriber.named(body, caller)
+def wanted(body: Mapping[str, Any], bound: UUID | None, now: datetime) -> Wanted:
+    """What has to be looked up before the body can be judged; whatever is malformed is left out here.
+
+    `bound`: the doctor that the client acts as, if it is bound to one.
+    """
+    named = prescriber.named(body, bound)
     inline = _inline(body, now)
     return Wanted(
         doctor_id=named.doctor_id,
@@ -94,13 +96,13 @@ def _texts(elements: Any, *names: str, limit: int) -> list[str]:
 
 
 def check(
-    body: Mapping[str, Any], *, version: str, caller: Principal, found: Found, now: datetime, checks: Checks
+    body: Mapping[str, Any], *, version: str, bound: UUID | None, found: Found, now: datetime, checks: Checks
 ) -> Order:
     """Raises Problem with everything that is wrong with the content, and what `checks` has noted before."""
     form = Form(body, checks)
     patient, inline = _patient(form, found, now)
     consent = _consent(form, demanded=version != "v1")
-    doctor = prescriber.read(form, caller, found.doctors, found.settings.today(now))
+    doctor = prescriber.read(form, bound, found.doctors, found.settings.today(now))
     form.unsupported(*V2_ONLY)
     diagnoses = tuple(_diagnoses(form, found))
     items = tuple(_medications(form, found))
