@@ -99,9 +99,11 @@ async def told(pool):
     worker.start()
 
     async def whole():
-        heard.extend(one.message for one in await said(pool))
-        await pool.execute("DELETE FROM outbox")
-        return not await pool.fetchval("SELECT count(*) FROM work") and not await said(pool)
+        async with transaction(pool) as conn:
+            await conn.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
+            heard.extend(one.message for one in await said(conn))
+            await conn.execute("DELETE FROM outbox")
+            return not await conn.fetchval("SELECT count(*) FROM work")
 
     await until(whole, seconds=30)
     await worker.stop()
