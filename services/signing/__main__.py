@@ -1,25 +1,18 @@
-"""`python -m services.signing`: the service, or one of the commands that people give it."""
+"""`python -m services.signing`: the service, its dead letters, or a command about one seal."""
 
 import sys
 
-
-def command(arguments: list[str]) -> int:
-    """Imports only what a command needs: whoever verifies a seal has no broker."""
-    match arguments:
-        case ["verify", *rest]:
-            from services.signing.operator import verify
-
-            return verify(rest)
-        case ["export", *rest]:
-            from services.signing.operator import export
-
-            return export(rest)
-        case _:
-            from services.signing.main import main
-
-            main()
-            return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command(sys.argv[1:]))
+    match sys.argv[1:]:
+        case ["verify" | "export", *_] as words:
+            # Before anything else is imported: whoever verifies a seal has no broker and no database.
+            from services.signing import operator
+
+            sys.exit(operator.command(words))
+        case _:
+            from services.signing import operator
+            from services.signing.handlers import handlers
+            from services.signing.main import keys_opened, main, settings
+            from shared import command_line
+
+            command_line.dispatch(handlers, settings, main, resources=keys_opened, operator=operator.command)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from services.signing import messages, store
 from services.signing.handlers import handlers, use
@@ -13,11 +14,16 @@ from shared.database import Pool, transaction
 from shared.service import run
 
 
+@cache
+def settings() -> Settings:
+    """Read once, when they are first asked for."""
+    return Settings.from_environment("SIGNING")
+
+
 def main() -> None:
     """Runs the service until it is told to stop."""
-    settings = Settings.from_environment("SIGNING")
-    use(_keys(settings))
-    run(handlers, settings, resources=keys_published)
+    _open_keys()
+    run(handlers, settings(), resources=keys_published)
 
 
 @asynccontextmanager
@@ -29,13 +35,21 @@ async def keys_published(pool: Pool) -> AsyncIterator[None]:
     yield
 
 
-def _keys(settings: Settings) -> Pkcs12Keys:
+@asynccontextmanager
+async def keys_opened(_: Pool) -> AsyncIterator[None]:
+    """What replaying a buried request needs besides the database."""
+    _open_keys()
+    yield
+
+
+def _open_keys() -> None:
     try:
-        return Pkcs12Keys.opened(
-            settings.key_dir,
-            settings.key_password.get_secret_value().encode(),
-            environment=settings.environment,
+        keys = Pkcs12Keys.opened(
+            settings().key_dir,
+            settings().key_password.get_secret_value().encode(),
+            environment=settings().environment,
             clock=clock.now,
         )
     except (Unfit, OSError) as error:
         raise SystemExit(f"signing does not start: {error}") from error
+    use(keys)

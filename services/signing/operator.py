@@ -25,6 +25,27 @@ EXIT: Final = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.UNDECIDED: 2}
 UNUSABLE: Final = 3
 
 
+USAGE: Final = """usage: python -m services.signing [serve]
+       python -m services.signing dead-letters {list, show, replay, discard} …
+       python -m services.signing export TENANT PRESCRIPTION
+       python -m services.signing verify FILE --anchors DIR [--json]"""
+
+
+def command(words: Sequence[str]) -> int:
+    """`verify …` or `export …`; gives the exit code."""
+    match words:
+        case ["verify", *arguments]:
+            return verify(arguments)
+        case ["export", *arguments]:
+            return export(arguments)
+        case ["-h" | "--help"]:
+            print(USAGE)
+            return 0
+        case _:
+            print(USAGE, file=sys.stderr)
+            return UNUSABLE
+
+
 def verify(arguments: Sequence[str]) -> int:
     """Gives 0 when all is as it was sealed, 1 when not, 2 when nobody can say, 3 for unusable input."""
     parser = _Parser(

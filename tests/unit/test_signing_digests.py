@@ -127,6 +127,15 @@ async def test_our_own_vectors_come_out_to_the_byte() -> None:
     )
 
 
+def test_what_is_kept_of_the_groups_is_canonical_and_known_again_by_its_content_alone() -> None:
+    one, two = (signing_vectors.sealable(signing_vectors.WRITTEN_BY_HAND, salt) for salt in (1, 20))
+
+    assert one.disclosed == canonical([disclosure.as_json() for disclosure in one.disclosures])
+    assert one.disclosed != two.disclosed
+    assert one.content_digest == two.content_digest
+    assert one.content_digest != signing_vectors.sealable(signing_vectors.ISSUED).content_digest
+
+
 def test_a_seal_outside_spain_says_so_and_names_no_repository() -> None:
     prepared = signing_vectors.sealable(signing_vectors.ISSUED)
 

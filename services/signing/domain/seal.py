@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final
 
 from services.signing.domain import b64url, jws
@@ -17,7 +18,7 @@ CANON: Final = "RFC8785"
 DIGEST_ALG: Final = "sha-256"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Disclosure:
     """One group with the salt that opens its digest: personal data, salt included."""
 
@@ -30,8 +31,23 @@ class Disclosure:
         return digest(self.opened(profile))
 
     def opened(self, profile: str) -> bytes:
-        """The bytes under the digest."""
-        return canonical({"profile": profile, "group": self.name, "salt": self.salt, "data": self.data})
+        """The canonical bytes under the digest."""
+        return b'{"data":%b,"group":%b,"profile":%b,"salt":%b}' % (
+            self.written,
+            canonical(self.name),
+            canonical(profile),
+            canonical(self.salt),
+        )
+
+    @property
+    def disclosed(self) -> bytes:
+        """The canonical bytes of the group as it is shown to those who may see it."""
+        return b'{"data":%b,"name":%b,"salt":%b}' % (self.written, canonical(self.name), canonical(self.salt))
+
+    @cached_property
+    def written(self) -> bytes:
+        # Nearly all of every form that a group is written in, so it is written once.
+        return canonical(self.data)
 
     def as_json(self) -> dict[str, Json]:
         return {"name": self.name, "salt": self.salt, "data": self.data}
@@ -48,11 +64,12 @@ class Sealable:
     @property
     def content_digest(self) -> bytes:
         """The same for the same content, whatever the salts. It may be guessed at: never send it anywhere."""
-        return hashlib.sha256(canonical([one.data for one in self.disclosures])).digest()
+        return hashlib.sha256(b"[%b]" % b",".join(one.written for one in self.disclosures)).digest()
 
     @property
     def disclosed(self) -> bytes:
-        return canonical([one.as_json() for one in self.disclosures])
+        """All groups with their salts, as canonical JSON."""
+        return b"[%b]" % b",".join(one.disclosed for one in self.disclosures)
 
     def under(self, *, alg: str, chain: Sequence[bytes], at: datetime) -> "Unsigned":
         """What a key with this certificate has to sign, at this second."""

@@ -61,7 +61,8 @@ def sealable(length_max: int) -> Rule:
     """Whatever text the dialects accept: line breaks and tabs become spaces, nothing but blanks null."""
 
     def rule(value: Json) -> Json:
-        text = _trimmed(_string(value).translate(_BREAKS), _UNSEALABLE)
+        text = _string(value)
+        text = _trimmed(text if text.isprintable() else text.translate(_BREAKS), _UNSEALABLE)
         _limit(text, length_max)
         return text or None
 
@@ -230,7 +231,7 @@ def _trimmed(text: str, refused: frozenset[str]) -> str:
     # isprintable() is false for every category in question, so most texts need no look at each character.
     if not text.isprintable() and any(unicodedata.category(character) in refused for character in text):
         raise Malformed.at("", "a control or format character")
-    text = unicodedata.normalize("NFC", text)
+    text = text if text.isascii() else unicodedata.normalize("NFC", text)
     # strip() takes more than category Zs, but whatever else it would take has been refused or replaced above.
     return text.strip()
 
