@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from services.gateway.api import (
     catalogues,
     described,
+    dispensing,
     doctors,
     documents,
     error_catalogue,
@@ -37,6 +38,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     catalogues.router,
     prescriptions.router,
     documents.router,
+    dispensing.router,
     requests.router,
     error_catalogue.router,
     offered.router,

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from contracts.message import Command
 from contracts.values import DispensationStatus
 from services.gateway.api.context import Body, Gateway, Parameters, Parts, etag_of, require, respond
+from services.gateway.api.described import operation
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import dispensation as bodies
 from services.gateway.checks import dispensing
@@ -29,6 +30,63 @@ from shared.database import Connection
 
 DEADLINE: Final = timedelta(minutes=15)
 
+MET: Final = (
+    "prescription_voided",
+    "prescription_expired",
+    "prescription_dispensed",
+    "dispensation_completed",
+    "dispensation_cancelled",
+    "dispensation_expired",
+)
+WRITES: Final = ("malformed_json", "invalid_header", "payload_too_large", "unsupported_media_type")
+WRITES_CONTENT: Final = ("validation_failed", "idempotency_key_reused", *WRITES)
+_AMOUNT: Final = {"type": "number", "minimum": 0}
+_LINE: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "price", "taxes", "quantity"],
+    "properties": {
+        "id": {"type": "string"},
+        "product_code": {"type": "string", "maxLength": 64},
+        "price": _AMOUNT,
+        "taxes": _AMOUNT,
+        "quantity": {"type": "integer", "minimum": 1, "maximum": bodies.QUANTITY_MAX},
+        "substitute_product_code": {"type": "string", "maxLength": 64},
+        "substitute_quantity": {"type": "integer", "minimum": 1, "maximum": bodies.QUANTITY_MAX},
+        "substitution_reason_enum": {"type": "string", "enum": list(bodies.SUBSTITUTION_REASONS)},
+        "substitution_reason": {"type": "string", "maxLength": 256},
+        "substitution_other_description": {"type": "string", "maxLength": 500},
+    },
+}
+_LINES: Final = {"type": "array", "items": _LINE, "minItems": 1, "maxItems": bodies.LINES_MAX}
+_CURRENCY: Final = {"type": "string", "pattern": "^[A-Z]{3}$"}
+_VERIFICATIONS: Final = {"type": "array", "maxItems": 10, "items": {"type": "object"}}
+_START: Final = {
+    "code": {"type": "string", "maxLength": bodies.CODE_TEXT_MAX},
+    "beneficiary_id": {"type": "string"},
+    "branch_id": {"type": "string"},
+    "pin": {"type": "string", "maxLength": 16},
+    "currency_code": _CURRENCY,
+    "products": _LINES,
+    "external_verifications": _VERIFICATIONS,
+}
+_UPDATE: Final = {"products": _LINES, "currency_code": _CURRENCY, "currency": {"type": "object"}}
+_COMPLETE: Final = {
+    "amount": _AMOUNT,
+    "document_number": {"type": "string", "maxLength": 64},
+    "document_date": {"type": "string", "format": "date-time"},
+    "document_serial": {"type": "string", "maxLength": 64},
+    "document_digital_signature": {"type": "string", "maxLength": 4096},
+    "provider_transaction_id": {"type": "string", "maxLength": 128},
+    "provider_slug": {"type": "string", "maxLength": 64},
+    "otp_verification_token": {"type": "string", "maxLength": 4096},
+    "external_verifications": _VERIFICATIONS,
+}
+_CANCEL: Final = {
+    "void_reason": {"type": "string", "enum": list(bodies.VOID_REASONS)},
+    "void_description": {"type": "string", "maxLength": 500},
+}
+
 router = APIRouter(prefix="/dispensing/v1")
 
 Writer = Annotated[Principal, Depends(require("dispensing:write"))]
@@ -37,7 +95,25 @@ Build = Callable[[Connection, Asked, Mapping[str, Any]], Awaitable[Command | Pro
 BuildFromClaim = Callable[[Connection, Asked, Mapping[str, Any], Claim], Awaitable[Command | Problem]]
 
 
-@router.post("/dispensations", status_code=201)
+@router.post(
+    "/dispensations",
+    **operation(
+        "Start a dispensation",
+        scopes=("dispensing:write",),
+        body=_START,
+        required=("code",),
+        status=201,
+        errors=(
+            "code_not_found",
+            "already_being_dispensed",
+            "dispensation_already_started",
+            "code_attempts_exceeded",
+            "code_check_failed",
+            *MET,
+            *WRITES_CONTENT,
+        ),
+    ),
+)
 async def start_dispensation(request: Request, caller: Writer, body: Body, gateway: Parts) -> Response:
     """Give a pharmacy the prescription. Of two that ask, one gets it; asking again changes nothing."""
 
@@ -47,7 +123,16 @@ async def start_dispensation(request: Request, caller: Writer, body: Body, gatew
     return await _write(request, caller, body, gateway, build)
 
 
-@router.put("/dispensations/{dispensation_id}")
+@router.put(
+    "/dispensations/{dispensation_id}",
+    **operation(
+        "Replace its lines",
+        scopes=("dispensing:write",),
+        body=_UPDATE,
+        required=("products",),
+        errors=("resource_not_found", "over_quantity", *MET, *WRITES_CONTENT),
+    ),
+)
 async def update_dispensation(
     request: Request, caller: Writer, body: Body, gateway: Parts, dispensation_id: str
 ) -> Response:
@@ -55,7 +140,16 @@ async def update_dispensation(
     return await _write(request, caller, body, gateway, _of_claim(dispensation_id, dispensing.update))
 
 
-@router.post("/dispensations/{dispensation_id}/complete")
+@router.post(
+    "/dispensations/{dispensation_id}/complete",
+    **operation(
+        "Complete it",
+        scopes=("dispensing:write",),
+        body=_COMPLETE,
+        required=("amount", "document_number", "document_date"),
+        errors=("resource_not_found", "amount_mismatch", *MET, *WRITES_CONTENT),
+    ),
+)
 async def complete_dispensation(
     request: Request, caller: Writer, body: Body, gateway: Parts, dispensation_id: str
 ) -> Response:
@@ -63,7 +157,15 @@ async def complete_dispensation(
     return await _write(request, caller, body, gateway, _of_claim(dispensation_id, dispensing.complete))
 
 
-@router.post("/dispensations/{dispensation_id}/cancel")
+@router.post(
+    "/dispensations/{dispensation_id}/cancel",
+    **operation(
+        "Cancel it",
+        scopes=("dispensing:write",),
+        body=_CANCEL,
+        errors=("resource_not_found", "void_window_closed", *MET, *WRITES_CONTENT),
+    ),
+)
 async def cancel_dispensation(
     request: Request, caller: Writer, body: Body, gateway: Parts, dispensation_id: str
 ) -> Response:
@@ -71,7 +173,15 @@ async def cancel_dispensation(
     return await _write(request, caller, body, gateway, _of_claim(dispensation_id, dispensing.cancel))
 
 
-@router.get("/dispensations")
+@router.get(
+    "/dispensations",
+    **operation(
+        "List the own dispensations",
+        scopes=("dispensing:read",),
+        query=("code", "status", "page", "limit"),
+        errors=("validation_failed",),
+    ),
+)
 async def list_dispensations(request: Request, caller: Reader, query: Parameters, gateway: Parts) -> Response:
     """The pharmacy's own dispensations, newest first."""
     code = query.text("code", limit=bodies.CODE_TEXT_MAX)
@@ -93,7 +203,10 @@ async def list_dispensations(request: Request, caller: Reader, query: Parameters
     return respond(request, Answer(200, page.envelope(rows, total)))
 
 
-@router.get("/dispensations/{dispensation_id}")
+@router.get(
+    "/dispensations/{dispensation_id}",
+    **operation("Get a dispensation", scopes=("dispensing:read",), errors=("resource_not_found",)),
+)
 async def get_dispensation(
     request: Request, caller: Reader, gateway: Parts, dispensation_id: str
 ) -> Response:
@@ -104,7 +217,12 @@ async def get_dispensation(
     return respond(request, answer, etag=etag)
 
 
-@router.get("/dispensations/{dispensation_id}/verification-status")
+@router.get(
+    "/dispensations/{dispensation_id}/verification-status",
+    **operation(
+        "Whether the beneficiary is verified", scopes=("dispensing:read",), errors=("resource_not_found",)
+    ),
+)
 async def get_verification_status(
     request: Request, caller: Reader, gateway: Parts, dispensation_id: str
 ) -> Response:
@@ -113,7 +231,14 @@ async def get_verification_status(
     return respond(request, Answer(200, messages.verification_status(claim.dispensation)))
 
 
-@router.get("/codes/{code}")
+@router.get(
+    "/codes/{code}",
+    **operation(
+        "Look at a code",
+        scopes=("dispensing:read",),
+        errors=("code_not_found", "code_check_failed", "code_attempts_exceeded"),
+    ),
+)
 async def get_code(request: Request, caller: Reader, gateway: Parts, code: str) -> Response:
     """What is behind a code, for whoever holds it. It claims nothing; every look is in the history."""
     canonical = bodies.path_code(code)

@@ -32,7 +32,7 @@ from services.gateway.store import requests
 from shared import clock
 from shared import ids as new_ids
 from shared.database import Connection
-from shared.errors import Unreadable
+from shared.errors import Unavailable, Unreadable
 from shared.outbox import Outbox
 from shared.records import Arrived
 
@@ -57,10 +57,15 @@ class Entrance:
     door: Door | None = None
     base_url: str = ""
 
+    def open(self, door: Door, base_url: str) -> None:
+        self.door, self.base_url = door, base_url
+
     async def sender(self, record: Arrived) -> Principal:
         """Whoever the header `authorization` proves, as of the moment the broker took the record."""
+        if self.door is None:
+            raise Unavailable("the gateway is still starting")
         scheme, _, credentials = record.headers.get("authorization", "").partition(" ")
-        if not credentials or self.door is None:
+        if not credentials:
             raise Problem("token_missing")
         if scheme.lower() != "bearer":
             raise Problem("token_invalid")
