@@ -114,7 +114,7 @@ class Journey:
         await step("It hands over 20 of 30", lambda: self.part(started))
         rest = await step("Later it claims the rest", lambda: self.start(issued["prescription_code"]))
         await step("It hands over the rest", lambda: self.complete(rest["dispensation_id"], 0, "F-2"))
-        await step("Kafka has told every pharmacy system", lambda: self.heard(4))
+        await step("Kafka has told every pharmacy system", lambda: self.heard(5))
         await step("The clinic reads what happened", lambda: self.read(issued["prescription_id"]))
 
     async def log_in(self) -> None:
