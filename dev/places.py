@@ -1,6 +1,5 @@
 """Where the development platform keeps what, who may reach it, on which ports it listens."""
 
-import hashlib
 import os
 import pwd
 import random
@@ -11,10 +10,10 @@ from dev.setup import CACHE, ROOT, VENV
 
 __all__ = ["CACHE", "ROOT", "RUN", "VENV", "free_port", "home_for", "reachable", "unprivileged_user"]
 
-RUN = ROOT / ".run"
+RUN = Path(os.environ.get("RECEPTA_RUN_DIR", ROOT / ".run")).resolve()
 
-# Below the range from which systems take the ports of outgoing connections: a client that dials a stopped server
-# in that range may be given the server's own port, talk to itself and keep the server from coming back.
+# Below the range from which systems take the ports of outgoing connections. A client that dials a stopped
+# server in that range may be given the server's own port, talk to itself, and keep the server from returning.
 PORTS = range(20_000, 32_000)
 PORT_ATTEMPTS_MAX = 200
 
@@ -56,8 +55,11 @@ def reachable(path: Path) -> bool:
 
 
 def home_for(wanted: Path) -> Path:
-    """`wanted`, or its stand-in where the unprivileged user can reach it, when we are root in a closed folder."""
+    """`wanted`, or a stand-in that the unprivileged user can reach, when we are root in a closed folder."""
     if not unprivileged_user() or reachable(wanted):
         return wanted
-    digest = hashlib.sha256(str(wanted.resolve()).encode()).hexdigest()[:12]
-    return Path("/var/tmp") / f"recepta-{os.geteuid()}-{digest}" / wanted.name
+    ours = Path("/var/tmp") / f"recepta-{os.geteuid()}"
+    ours.mkdir(exist_ok=True)
+    if ours.is_symlink() or ours.stat().st_uid != os.geteuid():
+        raise RuntimeError(f"{ours} is not ours: somebody else has put it there")
+    return ours / wanted.resolve().relative_to("/")

@@ -78,7 +78,7 @@ class Postgres:
         return True
 
     def make_database(self, role: Role, database: str | None = None) -> str:
-        """Have the service's role, and its database that nobody else may enter; return the URL it logs in with."""
+        """Have the service's role, and its database that nobody else may enter; return the URL for it."""
         name = database or role.service
         environment = {
             "SERVICE_DATABASE": name,

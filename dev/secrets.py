@@ -1,4 +1,4 @@
-"""Passwords and keys of the development platform: random, made once, each in a file that only its owner reads."""
+"""Passwords and keys of the development platform: random, made once, for their owner's eyes only."""
 
 import base64
 import os

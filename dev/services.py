@@ -12,13 +12,19 @@ from dev.parts import Part
 # In the order in which they start: all at once, but a list has one.
 SERVICES = ("gateway", "prescription", "safety_check", "signing", "notification")
 
+# The medicines to try things with; loading the same release again changes nothing.
+LOAD_CATALOGUE = (
+    *("load", "csv", "services/safety_check/data/demo_catalogue.csv"),
+    *("--release", "development-1", "--activate"),
+)
+
 HEALTH_SECONDS_MAX = 2.0
 MAIL_FROM = "Recepta <no-reply@recepta.example>"
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One process of a service: `safety-check-0` to people, `safety_check` to Python, `SAFETY_CHECK_…` to itself."""
+    """One process of a service: `safety-check-0` to people, `SAFETY_CHECK_…` in its environment."""
 
     service: str
     number: int
@@ -57,7 +63,7 @@ class Surroundings:
 
 
 def environment(instance: Instance, around: Surroundings, outside: Mapping[str, str]) -> dict[str, str]:
-    """The settings of one process. What stands in the environment outside wins, except for its slot and port."""
+    """The settings of one process. What the environment outside says wins, except over its slot and port."""
     prefix = instance.service.upper()
     settings = {
         "DATABASE_URL": around.database_urls[instance.service],

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from dev.parts import POLL_SECONDS, READY_SECONDS_MAX, Died, Listener, Part, Running
 
@@ -34,15 +35,20 @@ class Supervisor:
 
     def start(self, parts: Iterable[Part], seconds: float = READY_SECONDS_MAX) -> None:
         """Start them side by side; return when all are ready. Raises Died when one will not be."""
+        for one in self.launch(parts):
+            one.until_ready(seconds)
+
+    def launch(self, parts: Iterable[Part]) -> list[Running]:
+        """Start them side by side without waiting until they are ready."""
         group = tuple(parts)
         self._order.append(tuple(part.name for part in group))
-        for one in [self._start(part) for part in group]:
-            one.until_ready(seconds)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda part: part.before(), group))
+        return [self._start(part) for part in group]
 
     def run(self, part: Part, seconds: float = READY_SECONDS_MAX) -> None:
         """Start a part that has an end and wait for it. Raises Died when that is not a good one."""
-        self._order.append((part.name,))
-        one = self._start(part)
+        (one,) = self.launch((part,))
         try:
             one.until_done(seconds)
         finally:
@@ -78,6 +84,7 @@ class Supervisor:
             old = self._running[name]
             old.stop()
             self._held_down.discard(name)
+            old.part.before()
             new = self._start(old.part)
         new.until_ready(seconds)
 
@@ -144,6 +151,7 @@ class Supervisor:
         if time.monotonic() >= self._due[name]:
             del self._due[name]
             one.part.after()
+            one.part.before()
             self._start(one.part)
 
     def _pause_after_death(self, one: Running) -> float:

@@ -1,7 +1,7 @@
 """Tie a program's life to the process that starts it, then become that program.
 
-`python tether.py PARENT SIGNAL USER PROGRAM ARGUMENT…`: when PARENT dies, however it dies, PROGRAM gets SIGNAL.
-A launcher of its own, because `preexec_fn` is not safe beside threads, which the supervisor and the tests have.
+`python tether.py PARENT SIGNAL USER PROGRAM ARGUMENT…`: when PARENT dies, however it dies, PROGRAM gets
+SIGNAL. A launcher of its own: `preexec_fn` is not safe beside threads, which supervisor and tests have.
 """
 
 import ctypes

@@ -19,7 +19,13 @@ def _row(topic: Topic) -> str:
     kept = "newest of each key" if topic.kept is None else f"{topic.kept.days} days"
     name = f"`{topic.name}`" + (" (public)" if topic.public else "")
     carries = ", ".join(message.__name__ for message in topic.messages)
-    cells = (name, ", ".join(sorted(topic.producers)), ", ".join(sorted(topic.consumers)) or "–", carries, kept)
+    cells = (
+        name,
+        ", ".join(sorted(topic.producers)),
+        ", ".join(sorted(topic.consumers)) or "–",
+        carries,
+        kept,
+    )
     return f"| {' | '.join(cells)} |"
 
 

@@ -1,10 +1,13 @@
 """The real parts that tests ask for by name."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
+from dev.places import RUN
+from dev.platform import Platform
 from dev.postgres import Postgres
 from tests import infrastructure
 from tests.infrastructure import Database, Databases
@@ -29,6 +32,15 @@ def postgres() -> Iterator[Postgres]:
     """A real server: `url()` is its superuser's, `make_database(role)` makes what a service gets."""
     with infrastructure.running_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """All five services and their surroundings as processes, seeded: `platform.env`, `kill(name)` …"""
+    with infrastructure.running_platform() as running:
+        yield running
+        if request.session.testsfailed:
+            shutil.copytree(running.logs.folder, RUN / "failed", dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="session")

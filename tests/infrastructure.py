@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,9 @@ from dev import kafka, postgres, setup
 from dev.kafka import Kafka
 from dev.parts import POLL_SECONDS, READY_SECONDS_MAX, Part
 from dev.places import RUN, free_port, home_for
+from dev.platform import Platform, forget
 from dev.postgres import Postgres, Role
+from dev.services import SERVICES
 from dev.supervisor import Supervisor
 
 POSTGRES_IMAGE = "postgres:18"
@@ -29,6 +31,9 @@ PASSWORD = "recepta-tests"
 
 # Nothing of a test outlives a power cut, so nothing waits for the disk; a kill -9 loses nothing either way.
 FAST = {"fsync": "off", "full_page_writes": "off"}
+
+
+_numbers = itertools.count()
 
 
 class Road(StrEnum):
@@ -69,7 +74,7 @@ def running_kafka() -> Iterator[str]:
                 yield broker.bootstrap
         case Road.LOCAL:
             setup.ensure_kafka()
-            with _home("kafka") as home, _supervised(kafka.part(home, broker)):
+            with home("kafka") as folder, _supervised(kafka.part(folder / "kafka", broker)):
                 yield broker.bootstrap
 
 
@@ -91,7 +96,7 @@ def running_postgres() -> Iterator[Postgres]:
                 yield server
         case Road.LOCAL:
             server = Postgres("127.0.0.1", free_port(), PASSWORD)
-            with _home("postgres") as home, _supervised(postgres.part(home, server, FAST)):
+            with home("postgres") as folder, _supervised(postgres.part(folder / "postgres", server, FAST)):
                 yield server
 
 
@@ -122,16 +127,27 @@ def _supervised(part: Part) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _home(name: str) -> Iterator[Path]:
+def running_platform(*, chosen: Sequence[str] = SERVICES, **instances: int) -> Iterator[Platform]:
+    """Everything as processes of this machine, seeded; `prescription=2` starts two of that service."""
+    with home("platform") as folder:
+        platform = Platform(folder, chosen=chosen, instances=instances)
+        try:
+            platform.start()
+            yield platform
+        finally:
+            platform.stop()
+            forget(folder)
+
+
+@contextlib.contextmanager
+def home(name: str) -> Iterator[Path]:
     """A folder of this run's own, gone after it."""
-    home = home_for(RUN / "tests" / str(os.getpid())) / name
-    home.parent.mkdir(parents=True, exist_ok=True)
+    folder = home_for(RUN / "tests" / f"{os.getpid()}-{next(_numbers)}-{name}")
+    folder.mkdir(parents=True)
     try:
-        yield home
+        yield folder
     finally:
-        shutil.rmtree(home, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            home.parent.rmdir()
+        shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)

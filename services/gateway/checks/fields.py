@@ -23,6 +23,7 @@ DEPTH_MAX: Final = 32
 DIGITS_MAX: Final = 40
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_STEP: Final = re.compile(r"[.\[]")
 MONEY_DECIMALS_MAX: Final = 4
 MONEY_MAX: Final = Decimal("999999999.9999")
 
@@ -102,7 +103,12 @@ class Checks:
 
     @property
     def entries(self) -> list[Entry]:
-        return sorted(self._entries, key=lambda entry: self._order[entry.path])
+        return sorted(self._entries, key=lambda entry: self._rank(entry.path))
+
+    def _rank(self, path: str) -> tuple[int, ...]:
+        """The places of a path and of all it lies in, outermost first: elements stay together."""
+        ends = [*(match.start() for match in _STEP.finditer(path)), len(path)]
+        return tuple(self._order.get(path[:end], -1) for end in ends)
 
     def settle(self) -> None:
         """Raise everything that has failed, at once."""

@@ -9,12 +9,14 @@ ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES: Final = {letter: value for value, letter in enumerate(ALPHABET)}
 _LENGTH: Final = 26
 _BITS_A_LETTER: Final = 5
+# Ids are spelled dozens of times in one answer: two letters at a time is twice as fast.
+_PAIRS: Final = tuple(first + second for first in ALPHABET for second in ALPHABET)
+_SHIFTS: Final = tuple(range((_LENGTH - 2) * _BITS_A_LETTER, -1, -2 * _BITS_A_LETTER))
 
 
 def spell(prefix: str, id: UUID) -> str:
     number = id.int
-    shifts = range((_LENGTH - 1) * _BITS_A_LETTER, -1, -_BITS_A_LETTER)
-    return f"{prefix}_" + "".join(ALPHABET[(number >> shift) & 31] for shift in shifts)
+    return f"{prefix}_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
 def find(prefix: str, text: str) -> UUID | None:
