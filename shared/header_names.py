@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
-from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 MASK: Final = ord("?")
@@ -61,16 +61,21 @@ class _Batch:
 
 
 def _masked(fetched: bytes, number: int) -> list[Any]:
-    again = _MemoryRecordsPy(fetched)
+    """The records of the batch of this number, counted from one."""
+    start = 0
     for _ in range(number - 1):
-        again.next_batch()
-    batch = again.next_batch()
-    assert isinstance(batch, _DefaultRecordBatchPy)
+        start = _end(fetched, start)
+    batch = _DefaultRecordBatchPy(fetched[start : _end(fetched, start)])
     batch._maybe_uncompress()
     position = batch._pos
     for _ in range(batch._num_records):
         position = _mask_record(batch._buffer, position)
     return list(batch)
+
+
+def _end(fetched: bytes, start: int) -> int:
+    """A batch begins with its offset, eight bytes, and the length of what follows, four."""
+    return start + 12 + int.from_bytes(fetched[start + 8 : start + 12], "big")
 
 
 def _mask_record(buffer: bytearray, position: int) -> int:
