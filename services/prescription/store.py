@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ _entries: Final = TypeAdapter(tuple[Entry, ...])
 _items: Final = TypeAdapter(tuple[Item, ...])
 _facts: Final = TypeAdapter(Facts)
 
+_NO_ID: Final = UUID(int=0)
+
 # What is kept beside the state: in columns of its own, in the content, in the history.
 _BESIDE: Final = frozenset({"items", "particulars", "unsaved", "unsaid"})
 
@@ -41,6 +44,9 @@ class _Held:
 
     conn: Connection
     patients: dict[Place, Patient] = field(default_factory=dict)
+    alone: set[Place] = field(default_factory=set)
+    """Patients none of whose prescriptions is in force, as far as this transaction knows."""
+    suspended: set[Place] = field(default_factory=set)
     prescriptions: dict[Place, Prescription] = field(default_factory=dict)
 
 
@@ -56,9 +62,14 @@ async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Seq
     if patients:
         await _add_patients(conn, patients)
     for row in await _lock_patients(conn, [(one.tenant_id, one.id) for one in patients], prescriptions):
-        held.patients[row["tenant_id"], row["id"]] = _patient(row)
+        place = row["tenant_id"], row["id"]
+        held.patients[place] = _patient(row)
+        if row["alone"]:
+            held.alone.add(place)
     for row in await _lock_prescriptions(conn, prescriptions) if prescriptions else ():
         held.prescriptions[row["tenant_id"], row["id"]] = _prescription(row)
+        if row["suspended"]:
+            held.suspended.add((row["tenant_id"], row["doctor_id"]))
     _held.set(held)
 
 
@@ -93,13 +104,17 @@ def patient(conn: Connection, tenant_id: UUID, patient_id: UUID) -> Patient:
     return _in_hand(conn).patients[tenant_id, patient_id]
 
 
-async def add(conn: Connection, prescription: Prescription) -> None:
-    """A prescription that was not there before."""
+async def add(conn: Connection, prescription: Prescription, patient: Patient) -> None:
+    """A prescription that was not there before, and its patient as it leaves them."""
     await conn.execute(
         """
+          WITH known AS (
+               UPDATE patient
+                  SET facts_version = $13, facts = $14, in_force_version = $15
+                WHERE (tenant_id, id) = ($1, $3))
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
-                                  in_force_until, content, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                  in_force_until, items_digest, content, state)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """,
         prescription.tenant_id,
         prescription.id,
@@ -110,9 +125,16 @@ async def add(conn: Connection, prescription: Prescription) -> None:
         prescription.hidden,
         prescription.revision,
         in_force_until(prescription),
+        _items_digest(prescription),
         _content(prescription),
         _state(prescription),
+        patient.facts.version,
+        _facts_json(patient),
+        patient.in_force_version,
     )
+    held = _in_hand(conn)
+    held.patients[patient.tenant_id, patient.id] = patient
+    held.alone.discard((patient.tenant_id, patient.id))
     _stands(conn, prescription)
 
 
@@ -171,22 +193,40 @@ async def save_patient(conn: Connection, patient: Patient) -> None:
         patient.tenant_id,
         patient.id,
         patient.facts.version,
-        _facts.dump_json(patient.facts, exclude_none=True).decode(),
+        _facts_json(patient),
         patient.in_force_version,
     )
     _in_hand(conn).patients[patient.tenant_id, patient.id] = patient
 
 
 async def in_force(conn: Connection, prescription: Prescription, now: datetime) -> dict[UUID, Sequence[Item]]:
-    """The items of the patient's other prescriptions that a check must look at."""
+    """The items of the patient's other prescriptions that a check must look at; of equal ones the newest."""
+    if (prescription.tenant_id, prescription.patient_id) in _in_hand(conn).alone:
+        return {}
     rows = await conn.fetch(
         """
+          WITH RECURSIVE other AS (
+               (SELECT items_digest, id, content
+                  FROM prescription
+                 WHERE (tenant_id, patient_id) = ($1, $2)
+                   AND in_force_until > $3
+                   AND id <> $4
+                 ORDER BY items_digest, id DESC
+                 LIMIT 1)
+                UNION ALL
+               SELECT next.*
+                 FROM other
+                CROSS JOIN LATERAL (
+                      SELECT items_digest, id, content
+                        FROM prescription
+                       WHERE (tenant_id, patient_id) = ($1, $2)
+                         AND in_force_until > $3
+                         AND id <> $4
+                         AND items_digest > other.items_digest
+                       ORDER BY items_digest, id DESC
+                       LIMIT 1) AS next)
         SELECT id, content
-          FROM prescription
-         WHERE (tenant_id, patient_id) = ($1, $2)
-           AND in_force_until > $3
-           AND id <> $4
-         ORDER BY id DESC
+          FROM other
          LIMIT $5
         """,
         prescription.tenant_id,
@@ -198,39 +238,52 @@ async def in_force(conn: Connection, prescription: Prescription, now: datetime) 
     return {row["id"]: _items.validate_python(orjson.loads(row["content"])["items"]) for row in rows}
 
 
+async def still_in_force(
+    conn: Connection, tenant_id: UUID, ids: Sequence[UUID], now: datetime
+) -> frozenset[UUID]:
+    """Those of some prescriptions that checks must still look at."""
+    rows = await conn.fetch(
+        "SELECT id FROM prescription WHERE tenant_id = $1 AND id = ANY ($2) AND in_force_until > $3",
+        tenant_id,
+        ids,
+        now,
+    )
+    return frozenset(row["id"] for row in rows)
+
+
 async def finding_secret(conn: Connection) -> bytes:
     """The installation's secret, without which nobody can make the key of a finding."""
     secret: bytes = await conn.fetchval("SELECT secret FROM installation")
     return secret
 
 
-async def may_sign(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> bool:
-    """Whether a doctor is in good standing, as far as we were told."""
-    active: bool = await conn.fetchval(
-        "SELECT NOT EXISTS (SELECT FROM doctor WHERE (tenant_id, id) = ($1, $2) AND NOT active)",
-        tenant_id,
-        doctor_id,
-    )
-    return active
+def may_sign(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> bool:
+    """Whether a doctor of what this transaction holds is in good standing, as far as we were told."""
+    return (tenant_id, doctor_id) not in _in_hand(conn).suspended
 
 
 async def save_standing(
     conn: Connection, tenant_id: UUID, doctor_id: UUID, *, version: int, active: bool
 ) -> None:
     """A doctor's standing, unless something newer is known."""
-    await conn.execute(
+    known: bool | None = await conn.fetchval(
         """
         INSERT INTO doctor AS known (tenant_id, id, version, active)
         VALUES ($1, $2, $3, $4)
             ON CONFLICT ON CONSTRAINT doctor_pkey DO UPDATE
            SET version = excluded.version, active = excluded.active
          WHERE known.version < excluded.version
+        RETURNING active
         """,
         tenant_id,
         doctor_id,
         version,
         active,
     )
+    if known is True:
+        _in_hand(conn).suspended.discard((tenant_id, doctor_id))
+    elif known is False:
+        _in_hand(conn).suspended.add((tenant_id, doctor_id))
 
 
 async def history(conn: Connection, tenant_id: UUID, prescription_id: UUID) -> tuple[Entry, ...]:
@@ -261,7 +314,7 @@ async def _add_patients(conn: Connection, patients: Sequence[Patient]) -> None:
         [one.tenant_id for one in chosen],
         [one.id for one in chosen],
         [one.facts.version for one in chosen],
-        [_facts.dump_json(one.facts, exclude_none=True).decode() for one in chosen],
+        [_facts_json(one) for one in chosen],
     )
 
 
@@ -283,7 +336,11 @@ async def _lock_patients(
                        WHERE (tenant_id, id) = (asked.tenant_id, asked.id)
                       OFFSET 0) AS known
                 ORDER BY 1, 2)
-        SELECT held.*
+        SELECT held.*, NOT EXISTS (
+               SELECT
+                 FROM prescription
+                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)
+                  AND in_force_until IS NOT NULL) AS alone
           FROM wanted AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, facts, in_force_version
@@ -302,10 +359,14 @@ async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequ
     chosen = sorted(set(places))
     return await conn.fetch(
         """
-        SELECT held.*
+        SELECT held.*, EXISTS (
+               SELECT
+                 FROM doctor
+                WHERE (tenant_id, id) = (held.tenant_id, held.doctor_id)
+                  AND NOT active) AS suspended
           FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
          CROSS JOIN LATERAL (
-               SELECT tenant_id, id, content, state
+               SELECT tenant_id, id, doctor_id, content, state
                  FROM prescription
                 WHERE (tenant_id, id) = (w.tenant_id, w.id)
                   FOR NO KEY UPDATE) AS held
@@ -341,6 +402,16 @@ def _prescription(row: Record) -> Prescription:
     state["items"] = content["items"]
     state["particulars"] = Particulars.model_validate(content["particulars"])
     return _prescriptions.validate_python(state)
+
+
+def _facts_json(patient: Patient) -> str:
+    return _facts.dump_json(patient.facts, exclude_none=True).decode()
+
+
+def _items_digest(prescription: Prescription) -> bytes:
+    """Of what the items say, not of which they are."""
+    said = [replace(item, id=_NO_ID) for item in prescription.items]
+    return hashlib.sha256(_items.dump_json(tuple(said), exclude_none=True)).digest()
 
 
 def _patient(row: Record) -> Patient:

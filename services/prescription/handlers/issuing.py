@@ -32,8 +32,7 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
     order = issuing.begin(order, patient.asked_with(order), now)
     others = await store.in_force(conn, order, now.at)
 
-    await store.add(conn, order)
-    await store.save_patient(conn, patient)
+    await store.add(conn, order, patient)
     await wind(conn, None, order)
     outbox.announce(telling.check_requested(order, patient, others))
 
@@ -53,7 +52,7 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
     if not checked.hidden:
         await commit(conn, outbox, prescription, checked)
         return
-    doctor_active = await store.may_sign(conn, checked.tenant_id, checked.doctor_id)
+    doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
     if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
         await refuse_issue(conn, outbox, checked, refusal)
         return
@@ -104,9 +103,12 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
 
 async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
     patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
-    named = any(one.other_prescription_id for one in still_blocking(verdict.findings))
-    others = await store.in_force(conn, prescription, clock.now()) if named else {}
-    return patients.counts(verdict, prescription, patient, frozenset(others))
+    blocking = still_blocking(verdict.findings)
+    named = [one.other_prescription_id for one in blocking if one.other_prescription_id]
+    in_force = (
+        await store.still_in_force(conn, prescription.tenant_id, named, clock.now()) if named else frozenset()
+    )
+    return patients.counts(verdict, prescription, patient, in_force)
 
 
 async def _ask_again(conn: Connection, outbox: Outbox, prescription: Prescription) -> None:

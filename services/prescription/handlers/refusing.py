@@ -1,5 +1,7 @@
 """The answer to a command that is refused, and what the history has to tell of it."""
 
+from typing import Final
+
 from contracts.message import Command, Message
 from contracts.prescription_commands import VoidPrescription
 from services.prescription import store
@@ -16,6 +18,9 @@ from shared.database import Connection
 from shared.errors import code
 from shared.outbox import Outbox
 
+# What the chassis calls by another name than the dialects.
+_CODES: Final = {"too_large": "payload_too_large", "not_found": "resource_not_found"}
+
 
 @handlers.refused
 async def refused(command: Command, error: Exception, conn: Connection, outbox: Outbox) -> None:
@@ -23,9 +28,14 @@ async def refused(command: Command, error: Exception, conn: Connection, outbox: 
     now = clock.now()
     if not store.holds(conn):
         await hold(conn, [command])
-    refusal = error if isinstance(error, Refused) else Refused(code(error), "It could not be done.")
+    refusal = error if isinstance(error, Refused) else _said_in_our_words(error)
     prescription = await _decided_on(command, refusal, conn, outbox)
     outbox.announce(telling.refused(command, refusal, prescription, now))
+
+
+def _said_in_our_words(error: Exception) -> Refused:
+    """A failure of the chassis, by the code that clients know."""
+    return Refused(_CODES.get(code(error), code(error)), str(error))
 
 
 async def _decided_on(

@@ -21,6 +21,7 @@ CREATE TABLE doctor (
     CONSTRAINT doctor_pkey PRIMARY KEY (tenant_id, id)
 );
 
+-- `items_digest` is equal where the items say the same: of equal ones in force a check looks at the newest alone.
 -- `content` (items, people, diagnoses) is written once and only moves with content_version; `state` is all the rest,
 -- rewritten by each change. None of what an update changes is indexed, so that it stays on its page.
 CREATE TABLE prescription (
@@ -33,12 +34,14 @@ CREATE TABLE prescription (
     hidden         boolean NOT NULL,
     revision       int NOT NULL,
     in_force_until timestamptz,
+    items_digest   bytea NOT NULL,
     content        json NOT NULL,
     state          json NOT NULL,
     CONSTRAINT prescription_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT prescription_code_once UNIQUE (code)
 ) WITH (fillfactor = 60);
-CREATE INDEX prescription_in_force ON prescription (tenant_id, patient_id) WHERE in_force_until IS NOT NULL;
+CREATE INDEX prescription_in_force ON prescription (tenant_id, patient_id, items_digest, id DESC)
+ WHERE in_force_until IS NOT NULL;
 
 -- What happened, as it was told in one commit; append only. It outlives a refused issue, of which nothing else is left.
 CREATE TABLE history (
