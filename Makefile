@@ -38,8 +38,9 @@ bench: setup  ## the numbers of DESIGN beside their baselines
 golden: setup  ## write again what outsiders depend on; the diff is the review
 	@$(VENV) -m contracts.golden
 
-up:  ## the same platform in containers
-	@docker compose up --build --detach --wait
+up:  ## the same platform in containers (`make up ARGS="--scale prescription=3"`)
+	@docker compose up --build --detach $(ARGS)
+	@$(PYTHON) -m dev.containers
 
 down:  ## stop the containers and keep their data
 	@docker compose down

@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +12,10 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from dev import kafka, postgres, secrets
+from dev import containers, secrets
 from dev.parts import Died
 from dev.places import RUN, port_is_free
-from dev.platform import Platform
+from dev.platform import Platform, forget
 from dev.services import SERVICES
 from dev.setup import Missing
 from dev.tether import PR_SET_PDEATHSIG
@@ -51,8 +50,10 @@ def run(chosen: list[str], instances: dict[str, int]) -> int:
     return 0
 
 
-def demo() -> int:
+def demo(*, in_containers: bool) -> int:
     """Drive the journey over the platform that runs, or over one started for it."""
+    if in_containers:
+        return _drive(containers.env())
     if ENV.is_file() and _is_running():
         print("demo: using the platform that is running here", flush=True)
         return _drive(_read_env())
@@ -66,11 +67,7 @@ def demo() -> int:
 def reset() -> int:
     """Forget databases, messages, keys and mail."""
     with _only_one():
-        data = RUN / "data"
-        kafka.forget(data / "kafka")
-        postgres.forget(data / "postgres")
-        for folder in (data, RUN / "mail", RUN / "logs"):
-            shutil.rmtree(folder, ignore_errors=True)
+        forget(RUN)
     return 0
 
 
@@ -171,7 +168,8 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--instances", type=_instances, action="append", default=[], help="for example prescription=2"
     )
-    commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
+    tell = commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
+    tell.add_argument("--containers", action="store_true", help="over what `make up` has started")
     commands.add_parser("reset", help="forget databases, messages, keys and mail")
     return parser
 
@@ -181,7 +179,7 @@ def main() -> int:
     try:
         match asked.command:
             case "demo":
-                return demo()
+                return demo(in_containers=asked.containers)
             case "reset":
                 return reset()
             case _:

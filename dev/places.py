@@ -1,6 +1,5 @@
 """Where the development platform keeps what, who may reach it, on which ports it listens."""
 
-import hashlib
 import os
 import pwd
 import random
@@ -59,5 +58,8 @@ def home_for(wanted: Path) -> Path:
     """`wanted`, or a stand-in that the unprivileged user can reach, when we are root in a closed folder."""
     if not unprivileged_user() or reachable(wanted):
         return wanted
-    digest = hashlib.sha256(str(wanted.resolve()).encode()).hexdigest()[:12]
-    return Path("/var/tmp") / f"recepta-{os.geteuid()}-{digest}" / wanted.name
+    ours = Path("/var/tmp") / f"recepta-{os.geteuid()}"
+    ours.mkdir(exist_ok=True)
+    if ours.is_symlink() or ours.stat().st_uid != os.geteuid():
+        raise RuntimeError(f"{ours} is not ours: somebody else has put it there")
+    return ours / wanted.resolve().relative_to("/")

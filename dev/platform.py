@@ -1,6 +1,7 @@
 """The whole platform on this machine: PostgreSQL, Kafka, mail, topics, five services, seed."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +74,7 @@ class Platform:
         """Start all parts; return when all is ready. Raises Died with its cause; `stop` is due even then."""
         self._start_infrastructure()
         if self.instances:
-            self._run("topics", "shared.topics", "create")
+            self._run("topics", "shared.topics", "create", "--bootstrap", self.kafka.bootstrap)
             around = self._surroundings()
             self.supervisor.start(services.part(one, around, self.outside) for one in self.instances)
             self._seed(around)
@@ -133,20 +134,25 @@ class Platform:
         )
 
     def _seed(self, around: Surroundings) -> None:
-        gateway = next((one for one in self.instances if one.service == "gateway"), None)
-        if gateway is None:
-            return
+        """Give it medicines, then tenants, people and credentials, by the commands that operators use."""
         output = self.data / "seed.env"
-        environment = services.environment(gateway, around, self.outside)
-        self._run("seed", "services.gateway", "seed", "--output", str(output), environment=environment)
-        self.credentials = _read_lines(output)
+        jobs = (
+            ("catalogue", "safety_check", services.LOAD_CATALOGUE),
+            ("seed", "gateway", ("seed", "--output", str(output))),
+        )
+        for name, service, arguments in jobs:
+            first = next((one for one in self.instances if one.service == service), None)
+            if first is not None:
+                environment = services.environment(first, around, self.outside)
+                self._run(name, f"services.{service}", *arguments, environment=environment)
+        if output.is_file():
+            self.credentials = _read_lines(output)
 
     def _run(
         self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
     ) -> None:
-        addresses = {"RECEPTA_KAFKA": self.kafka.bootstrap, "KAFKA_BOOTSTRAP": self.kafka.bootstrap}
         command = (sys.executable, "-m", module, *arguments)
-        self.supervisor.run(Part(name, command, self.outside | dict(environment or {}) | addresses))
+        self.supervisor.run(Part(name, command, self.outside | dict(environment or {})))
 
     def _until_all_ready(self) -> None:
         give_up = time.monotonic() + READY_SECONDS_MAX
@@ -174,6 +180,15 @@ class Platform:
         if number > 0:
             return free_port()
         return self._port("GATEWAY_PORT" if service == "gateway" else f"{service.upper()}_HEALTH_PORT")
+
+
+def forget(home: Path) -> None:
+    """Remove what a platform that is not running has kept."""
+    data = home.resolve() / "data"
+    kafka.forget(data / "kafka")
+    postgres.forget(data / "postgres")
+    for folder in (data, home / "mail", home / "logs"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read_lines(path: Path) -> dict[str, str]:

@@ -12,6 +12,12 @@ from dev.parts import Part
 # In the order in which they start: all at once, but a list has one.
 SERVICES = ("gateway", "prescription", "safety_check", "signing", "notification")
 
+# The medicines to try things with; loading the same release again changes nothing.
+LOAD_CATALOGUE = (
+    *("load", "csv", "services/safety_check/data/demo_catalogue.csv"),
+    *("--release", "development-1", "--activate"),
+)
+
 HEALTH_SECONDS_MAX = 2.0
 MAIL_FROM = "Recepta <no-reply@recepta.example>"
 

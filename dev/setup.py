@@ -50,18 +50,23 @@ def docker_has(image: str) -> bool:
     return _succeeds("docker", "image", "inspect", image)
 
 
+def check() -> None:
+    """Say what is missing before anything is downloaded. Raises Missing."""
+    if not _venv_is_usable():
+        _check_python()
+    if not (kafka_libs().is_dir() or shutil.which("mvn") or docker_answers()):
+        raise Missing(
+            "Neither Maven nor a Docker engine is here: install Maven (`apt install maven`) or start Docker."
+        )
+
+
 def ensure_kafka() -> None:
-    """Have Kafka's jars, or where Maven is missing its image. Raises Missing."""
+    """Have Kafka's jars, or where Maven is missing its image."""
     if kafka_libs().is_dir():
         return
     if shutil.which("mvn"):
         _fetch_jars()
-        return
-    if not docker_answers():
-        raise Missing(
-            "Neither Maven nor a Docker engine is here: install Maven (`apt install maven`) or start Docker."
-        )
-    if not docker_has(kafka_image()):
+    elif not docker_has(kafka_image()):
         _say(f"Maven is not here: pulling {kafka_image()}")
         _run("docker", "pull", kafka_image())
 
@@ -79,13 +84,15 @@ def _fetch_jars() -> None:
 
 
 def ensure_venv() -> None:
-    """Have `.venv` with what the lock names, installed again only when the lock changes. Raises Missing."""
+    """Have `.venv` with what the lock names, installed again only when the lock changes."""
     stamp = VENV / ".installed"
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if stamp.is_file() and stamp.read_text() == wanted and _succeeds(_venv_python(), "-c", "import pip"):
+    usable = _venv_is_usable()
+    if usable and stamp.is_file() and stamp.read_text() == wanted:
         return
-    if not _succeeds(_venv_python(), "-c", f"import pip, sys; sys.exit(sys.version_info < {PYTHON_MIN})"):
-        _make_venv()
+    if not usable:
+        _say(f"making .venv with Python {sys.version.split()[0]}")
+        _run(sys.executable, "-m", "venv", "--clear", str(VENV))
     _say("installing the Python packages of requirements-dev.lock into .venv (about 250 MB, once per lock)")
     _run(
         *(_venv_python(), "-m", "pip", "install", "--disable-pip-version-check"),
@@ -94,19 +101,21 @@ def ensure_venv() -> None:
     stamp.write_text(wanted)
 
 
-def _make_venv() -> None:
+def _venv_is_usable() -> bool:
+    return _succeeds(_venv_python(), "-c", f"import pip, sys; sys.exit(sys.version_info < {PYTHON_MIN})")
+
+
+def _check_python() -> None:
     if sys.version_info < PYTHON_MIN:
         have = ".".join(map(str, sys.version_info[:2]))
         raise Missing(
-            f"Python 3.11 or newer is needed and this is {have}: install it, then `make PYTHON=python3.11`."
+            f"Python 3.11 or newer is needed and this is {have}: install it and `make PYTHON=python3.11`."
         )
     # Debian ships Python without them, and venv's own message is a page long.
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise Missing(
             "This Python cannot make virtual environments: install its venv (`apt install python3-venv`)."
         )
-    _say(f"making .venv with Python {sys.version.split()[0]}")
-    _run(sys.executable, "-m", "venv", "--clear", str(VENV))
 
 
 def _venv_python() -> str:
@@ -150,6 +159,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         with _alone():
+            check()
             ensure_venv()
             ensure_kafka()
     except Missing as missing:

@@ -18,7 +18,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage, Topic
 from faststream.kafka.message import KafkaAckableMessage
 
-from shared import telemetry
+from shared import header_names, telemetry
 from shared.messaging import Delivery, Handlers, Place
 from shared.records import Record
 
@@ -206,6 +206,7 @@ def bring(
     broker: KafkaBroker, handlers: Handlers, delivery: Delivery, *, instance: str | None, batch_max: int
 ) -> Arrivals:
     """Subscribe a service to its topics."""
+    header_names.tolerate()
     arrivals = Arrivals(delivery, batch_max=batch_max)
 
     async def untouched(record: Any) -> KafkaMessage:

@@ -21,7 +21,7 @@ from dev import kafka, postgres, setup
 from dev.kafka import Kafka
 from dev.parts import POLL_SECONDS, READY_SECONDS_MAX, Part
 from dev.places import RUN, free_port, home_for
-from dev.platform import Platform
+from dev.platform import Platform, forget
 from dev.postgres import Postgres, Role
 from dev.services import SERVICES
 from dev.supervisor import Supervisor
@@ -136,6 +136,7 @@ def running_platform(*, chosen: Sequence[str] = SERVICES, **instances: int) -> I
             yield platform
         finally:
             platform.stop()
+            forget(folder)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from dev.platform import Platform
+from dev.platform import Platform, forget
 from tests import infrastructure
 from tests.infrastructure import until
 
@@ -68,6 +68,7 @@ async def test_a_mail_is_a_whole_file_once_it_is_accepted(surroundings: Platform
 def run_dir() -> Iterator[Path]:
     with infrastructure.home("run") as path:
         yield path
+        forget(path)
 
 
 def start_run(run_dir: Path) -> subprocess.Popen[str]:

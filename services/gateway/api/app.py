@@ -10,7 +10,18 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
-from services.gateway.api import catalogues, described, doctors, oauth, offered, patients
+from services.gateway.api import (
+    catalogues,
+    described,
+    doctors,
+    documents,
+    error_catalogue,
+    oauth,
+    offered,
+    patients,
+    prescriptions,
+    requests,
+)
 from services.gateway.api.context import Gateway
 from services.gateway.api.middleware import Answered
 from services.gateway.messages.errors import Problem
@@ -24,6 +35,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     patients.router,
     doctors.router,
     catalogues.router,
+    prescriptions.router,
+    documents.router,
+    requests.router,
+    error_catalogue.router,
     offered.router,
     described.router,
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from contracts.message import Caller
 from contracts.values import Prescription, Status
-from services.gateway.api.context import Gateway, Parts, RequestId, check_transport, require
+from services.gateway.api import prescription_operations as described
+from services.gateway.api.context import Gateway, Parameters, Parts, RequestId, check_transport, require
 from services.gateway.api.prescriptions import PREFIXES, find
 from services.gateway.auth import links
 from services.gateway.auth.principal import Principal
@@ -25,6 +26,7 @@ from shared import clock, outbox
 PDF: Final = "application/pdf"
 LINK_CLIENT: Final = "download-link"
 RETRY_AFTER: Final = {"Retry-After": "1"}
+TOKEN_LENGTH_MAX: Final = 512
 FACES: Final = {
     Status.SUBMITTED: "issued",
     Status.DISPENSED: "dispensed",
@@ -32,19 +34,21 @@ FACES: Final = {
     Status.EXPIRED: "expired",
 }
 
-router = APIRouter(tags=["prescriptions"])
+router = APIRouter(tags=["Prescriptions"])
 _reader = require("ehr:read", produces=PDF)
 
 
 async def read_pdf(
     request: Request,
     prescription_id: str,
+    query: Parameters,
     gateway: Parts,
     id: RequestId,
-    token: Annotated[str | None, Query(max_length=128)] = None,
 ) -> Response:
     """The document of a prescription in its present state, made when it is first asked for."""
+    token = query.text("token", limit=TOKEN_LENGTH_MAX)
     one, caller = await _let_in(request, gateway, prescription_id, token)
+    query.finish()
     now = clock.now()
     shown = by_the_clock.as_of(one, now)
     if shown.issued_at is None:
@@ -121,7 +125,6 @@ for prefix in PREFIXES:
         f"{prefix}/prescriptions/{{prescription_id}}/pdf",
         read_pdf,
         methods=["GET"],
-        response_class=Response,
-        operation_id="getPrescriptionPdf" if prefix == PREFIXES[0] else None,
         include_in_schema=prefix == PREFIXES[0],
+        **described.PDF,
     )

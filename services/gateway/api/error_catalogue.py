@@ -7,19 +7,22 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from services.gateway.api.context import check_transport, respond
+from services.gateway.api.described import operation
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import TABLE, ErrorCode, Problem
 
-router = APIRouter(tags=["errors"])
+router = APIRouter(tags=["Errors"])
 
 
-@router.get("/errors", operation_id="listErrors")
+@router.get("/errors", **operation("All error codes", scopes=None))
 async def list_errors(request: Request) -> Response:
     await check_transport(request)
     return respond(request, Answer(200, {"data": [_body(row) for row in TABLE.values()]}))
 
 
-@router.get("/errors/{code}", operation_id="getError")
+@router.get(
+    "/errors/{code}", **operation("What an error code means", scopes=None, errors=("resource_not_found",))
+)
 async def read_error(request: Request, code: str) -> Response:
     await check_transport(request)
     row = TABLE.get(code)

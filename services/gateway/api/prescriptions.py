@@ -11,11 +11,13 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.prescription_commands import IssuePrescription
 from contracts.values import Patient, Prescription
+from services.gateway.api import prescription_operations as described
 from services.gateway.api.context import Body, Gateway, Parameters, Parts, RequestId, require, respond
 from services.gateway.auth import links
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import prescriber, prescription
-from services.gateway.checks.fields import Checks, Form
+from services.gateway.checks.fields import Form
+from services.gateway.checks.patient import EMAIL
 from services.gateway.checks.query import Query
 from services.gateway.messages import by_the_clock, codes, commands, ids, prescriptions
 from services.gateway.messages.answers import Answer
@@ -28,31 +30,30 @@ from shared import ids as new_ids
 
 # All but create are the same under the three prefixes, so that a client may keep one.
 PREFIXES: Final = ("/ehr/v1", "/ehr/v1.1", "/ehr/v2")
-CHANNELS: Final = ("EMAIL", "SMS")
-REASON_CODES: Final = ("PRESCRIBER_DECISION", "PATIENT_REQUEST", "ERROR", "ADMINISTRATIVE")
-ADDRESS: Final = r"[^\s@]+@[^\s@]+\.[^\s@]+"
 
 # An id that nothing has: filters by it find nothing.
 NOBODY: Final = UUID(int=0)
 
-router = APIRouter(tags=["prescriptions"])
+router = APIRouter(tags=["Prescriptions"])
 
 Writer = Annotated[Principal, Depends(require("ehr:write"))]
 Reader = Annotated[Principal, Depends(require("ehr:read"))]
 
 
-@router.post("/ehr/v1/prescriptions", status_code=201, operation_id="createPrescription")
-async def create_v1(request: Request, caller: Writer, body: Body, gateway: Parts, id: RequestId) -> Response:
-    """Create, check, seal and release a prescription in one request."""
-    return await _create("v1", request, caller, body, gateway, id)
-
-
-@router.post("/ehr/v1.1/prescriptions", status_code=201, operation_id="createPrescriptionV1_1")
-async def create_v1_1(
-    request: Request, caller: Writer, body: Body, gateway: Parts, id: RequestId
+@router.post("/ehr/v1/prescriptions", **described.CREATE)
+async def create_v1(
+    request: Request, caller: Writer, body: Body, query: Parameters, gateway: Parts, id: RequestId
 ) -> Response:
-    """As in v1, with the patient's consent recorded."""
-    return await _create("v1.1", request, caller, body, gateway, id)
+    """Create, check, seal and release a prescription in one request."""
+    return await _create("v1", request, caller, body, query, gateway, id)
+
+
+@router.post("/ehr/v1.1/prescriptions", **described.CREATE_WITH_CONSENT)
+async def create_v1_1(
+    request: Request, caller: Writer, body: Body, query: Parameters, gateway: Parts, id: RequestId
+) -> Response:
+    """As in v1, and the patient's consent is demanded and recorded."""
+    return await _create("v1.1", request, caller, body, query, gateway, id)
 
 
 @router.post("/ehr/v2/prescriptions", include_in_schema=False)
@@ -62,16 +63,27 @@ async def create_v2() -> Response:
 
 
 async def _create(
-    version: str, request: Request, caller: Principal, body: Mapping[str, Any], gateway: Gateway, id: UUID
+    version: str,
+    request: Request,
+    caller: Principal,
+    body: Mapping[str, Any],
+    query: Query,
+    gateway: Gateway,
+    id: UUID,
 ) -> Response:
+    query.done()
     earlier = await gateway.commands.earlier(request, caller, body)
     if earlier is not None:
         return respond(request, earlier)
     now = clock.now()
-    found = await issue.look_up(gateway.pool, caller.tenant_id, prescription.wanted(body, caller, now))
+    found = await issue.look_up(
+        gateway.pool, caller.tenant_id, prescription.wanted(body, caller.doctor_id, now)
+    )
     if version not in found.settings.allowed_versions:
         raise Problem("version_not_allowed")
-    order = prescription.check(body, version=version, caller=caller, found=found, now=now)
+    order = prescription.check(
+        body, version=version, bound=caller.doctor_id, found=found, now=now, checks=query.checks
+    )
     patient = await _patient(gateway, caller, order, now)
     command = IssuePrescription(
         **Asking(caller.caller(), id, caller.tenant_id, new_ids.new(), now).head(),
@@ -116,10 +128,11 @@ async def _patient(gateway: Gateway, caller: Principal, order: prescription.Orde
 
 
 async def read_prescription(
-    request: Request, prescription_id: str, caller: Reader, gateway: Parts
+    request: Request, prescription_id: str, caller: Reader, query: Parameters, gateway: Parts
 ) -> Response:
     """One prescription whole, with a new link to its PDF."""
     one, now = await find(gateway, caller, prescription_id), clock.now()
+    query.finish()
     shown = by_the_clock.as_of(one.prescription, now)
     body = prescriptions.read(shown) | _link(gateway, one, now)
     return respond(request, Answer(200, body), etag=_etag(one.prescription, shown))
@@ -129,8 +142,7 @@ async def list_prescriptions(request: Request, caller: Reader, query: Parameters
     """The provider's prescriptions, newest first; a bound client's doctor's alone."""
     wanted = _filter(query, caller)
     page = query.page()
-    query.done()
-    query.checks.settle()
+    query.finish()
     now = clock.now()
     found, total = await views.page(
         gateway.pool,
@@ -145,23 +157,29 @@ async def list_prescriptions(request: Request, caller: Reader, query: Parameters
 
 
 async def void_prescription(
-    request: Request, prescription_id: str, caller: Writer, body: Body, gateway: Parts, id: RequestId
+    request: Request,
+    prescription_id: str,
+    caller: Writer,
+    body: Body,
+    query: Parameters,
+    gateway: Parts,
+    id: RequestId,
 ) -> Response:
     """Cancel what is left of it; a live dispensation ends in the same commit."""
     earlier = await gateway.commands.earlier(request, caller, body)
     if earlier is not None:
         return respond(request, earlier)
     one, now = (await find(gateway, caller, prescription_id)).prescription, clock.now()
-    named = prescriber.named(body, caller)
+    named = prescriber.named(body, caller.doctor_id)
     found = await issue.look_up(gateway.pool, caller.tenant_id, issue.Wanted(doctor_id=named.doctor_id))
-    checks = Checks()
-    form = Form(body, checks)
+    query.done()
+    form = Form(body, query.checks)
     reason = form.text("reason", limit=500, least=3, required=True)
-    reason_code = form.word("reason_code", REASON_CODES) or REASON_CODES[0]
-    doctor = prescriber.by_id(form, caller, found.doctors, found.settings.today(now))
+    reason_code = form.word("reason_code", described.REASON_CODES) or described.REASON_CODES[0]
+    doctor = prescriber.by_id(form, caller.doctor_id, found.doctors, found.settings.today(now))
     form.unsupported("signing_authorization")
     form.done()
-    checks.settle()
+    query.checks.settle()
     _if_match(request, one, now)
     command = commands.void(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
@@ -173,25 +191,31 @@ async def void_prescription(
 
 
 async def resend_prescription(
-    request: Request, prescription_id: str, caller: Writer, body: Body, gateway: Parts, id: RequestId
+    request: Request,
+    prescription_id: str,
+    caller: Writer,
+    body: Body,
+    query: Parameters,
+    gateway: Parts,
+    id: RequestId,
 ) -> Response:
     """Deliver it to the patient again."""
     earlier = await gateway.commands.earlier(request, caller, body)
     if earlier is not None:
         return respond(request, earlier)
     one, now = (await find(gateway, caller, prescription_id)).prescription, clock.now()
-    checks = Checks()
-    form = Form(body, checks)
-    channel = form.word("channel", CHANNELS, required=True)
+    query.done()
+    form = Form(body, query.checks)
+    channel = form.word("channel", described.CHANNELS, required=True)
     if channel == "SMS":
         form.fail("channel", "channel_not_configured", "This installation sends no SMS.")
-    address = form.text("email_address", limit=256, pattern=ADDRESS)
+    address = form.text("email_address", limit=256, pattern=EMAIL)
     form.done()
-    checks.settle()
+    query.checks.settle()
     _if_match(request, one, now)
     command = commands.resend(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
-        channel=channel or CHANNELS[0],
+        channel=channel or described.CHANNELS[0],
         email_address=address.lower() if address else None,
     )
     # The address itself is not kept with the request: what the answer shows of it is.
@@ -203,15 +227,13 @@ async def resend_prescription(
 for prefix in PREFIXES:
     shown = prefix == PREFIXES[0]
     one_path = f"{prefix}/prescriptions/{{prescription_id}}"
-    for path, endpoint, method, name in (
-        (f"{prefix}/prescriptions", list_prescriptions, "GET", "listPrescriptions"),
-        (one_path, read_prescription, "GET", "getPrescription"),
-        (f"{one_path}/void", void_prescription, "POST", "voidPrescription"),
-        (f"{one_path}/resend", resend_prescription, "POST", "resendPrescription"),
+    for path, endpoint, method, how in (
+        (f"{prefix}/prescriptions", list_prescriptions, "GET", described.LIST),
+        (one_path, read_prescription, "GET", described.READ),
+        (f"{one_path}/void", void_prescription, "POST", described.VOID),
+        (f"{one_path}/resend", resend_prescription, "POST", described.RESEND),
     ):
-        router.add_api_route(
-            path, endpoint, methods=[method], operation_id=name if shown else None, include_in_schema=shown
-        )
+        router.add_api_route(path, endpoint, methods=[method], include_in_schema=shown, **how)
 
 
 async def find(gateway: Gateway, caller: Principal, text: str) -> views.Shown:

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from services.gateway.auth import keys
 from services.gateway.messages.errors import Problem
 
-_PURPOSE: Final = b"recepta download link 1"
+_PURPOSE: Final = "download links"
 _HEAD: Final = struct.Struct(">Q16s")
 _MAC_BYTES: Final = 16
 
@@ -50,5 +51,4 @@ def _mac(secret: str, head: bytes, prescription_id: UUID) -> bytes:
 
 @lru_cache(4)
 def _key(secret: str) -> bytes:
-    """A key for this purpose alone."""
-    return hmac.digest(secret.encode(), _PURPOSE, sha256)
+    return keys.purpose_key(secret, _PURPOSE)

@@ -1,4 +1,4 @@
-"""Who prescribes: the doctor that the token is bound to, or that the body names (osigu-dialect 2)."""
+"""Who prescribes: the doctor that the client is bound to, or that the body names (osigu-dialect 2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from contracts.values import Doctor
-from services.gateway.auth.principal import Principal
 from services.gateway.checks.fields import Form
 from services.gateway.messages import ids
 from services.gateway.store.issue import FoundDoctor
@@ -25,7 +24,7 @@ class Named:
     institution_slug: str | None = None
 
 
-def named(body: Mapping[str, Any], caller: Principal) -> Named:
+def named(body: Mapping[str, Any], bound: UUID | None) -> Named:
     """The doctor to look up; whatever is malformed is left out here."""
     inner = body.get("doctor")
     doctor = inner if isinstance(inner, dict) else {}
@@ -37,7 +36,7 @@ def named(body: Mapping[str, Any], caller: Principal) -> Named:
         )
     sent = _text(body.get("doctor_id") or doctor.get("doctor_id"))
     if sent is None:
-        return Named(doctor_id=caller.doctor_id)
+        return Named(doctor_id=bound)
     return Named(doctor_id=ids.find("doc", sent))
 
 
@@ -45,9 +44,9 @@ def _text(value: Any) -> str | None:
     return unicodedata.normalize("NFC", value).strip() or None if isinstance(value, str) else None
 
 
-def read(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
+def read(form: Form, bound: UUID | None, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
     """The prescriber, if the body names one who may prescribe now; else what is wrong is noted."""
-    unknown = _unknown(caller)
+    unknown = _unknown(bound)
     form.id("doctor_id", "doc", unknown=unknown)
     inner = form.form("doctor")
     place = "doctor_id"
@@ -59,26 +58,26 @@ def read(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: dat
         inner.done()
     elif form.has("doctor"):
         return None
-    elif not form.has("doctor_id") and caller.doctor_id is None:
+    elif not form.has("doctor_id") and bound is None:
         form.fail("doctor_id", "doctor_required", "This client must name the doctor.")
         return None
     if form.checks.failed(form.at(place)):
         return None
-    return _standing(form, place, caller, found, today)
+    return _standing(form, place, bound, found, today)
 
 
-def by_id(form: Form, caller: Principal, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
+def by_id(form: Form, bound: UUID | None, found: Sequence[FoundDoctor], today: date) -> Doctor | None:
     """The doctor of an operation that takes `doctor_id` alone."""
-    form.id("doctor_id", "doc", unknown=_unknown(caller))
-    if not form.has("doctor_id") and caller.doctor_id is None:
+    form.id("doctor_id", "doc", unknown=_unknown(bound))
+    if not form.has("doctor_id") and bound is None:
         form.fail("doctor_id", "doctor_required", "This client must name the doctor.")
     if form.checks.failed(form.at("doctor_id")):
         return None
-    return _standing(form, "doctor_id", caller, found, today)
+    return _standing(form, "doctor_id", bound, found, today)
 
 
-def _unknown(caller: Principal) -> str:
-    return "doctor_not_registered" if caller.doctor_id is None else "doctor_mismatch"
+def _unknown(bound: UUID | None) -> str:
+    return "doctor_not_registered" if bound is None else "doctor_mismatch"
 
 
 def _inner(inner: Form, unknown: str) -> str:
@@ -94,12 +93,12 @@ def _inner(inner: Form, unknown: str) -> str:
 
 
 def _standing(
-    form: Form, place: str, caller: Principal, found: Sequence[FoundDoctor], today: date
+    form: Form, place: str, bound: UUID | None, found: Sequence[FoundDoctor], today: date
 ) -> Doctor | None:
     # A licence number that fits several doctors names none of them (ruling 2.13).
     one = found[0] if len(found) == 1 else None
     named = place != "doctor_id" or form.has("doctor_id")
-    if named and caller.doctor_id is not None and (one is None or one.record.doctor_id != caller.doctor_id):
+    if named and bound is not None and (one is None or one.record.doctor_id != bound):
         form.fail(place, "doctor_mismatch", "This client acts as another doctor.")
         return None
     if one is None:

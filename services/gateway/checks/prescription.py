@@ -10,7 +10,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.values import Acknowledgement, Allergy, Diagnosis, Doctor, ItemOrder, Patient
-from services.gateway.auth.principal import Principal
 from services.gateway.checks import prescriber
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.checks.patient import read_allergies, read_patient
@@ -23,6 +22,7 @@ MEDICATIONS_MAX: Final = 30
 VALIDITY_MAX: Final = timedelta(days=366)
 ACKNOWLEDGEMENTS_MAX: Final = 100
 NOTES_MAX: Final = 2000
+DOSE_AMOUNT: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
 NOBODY: Final = UUID(int=0)
 DIAGNOSIS_TYPES: Final = ("CHIEF_COMPLAINT", "DIFFERENTIAL_DIAGNOSIS", "MEDICAL_DIAGNOSIS")
 # Known to the specification: some belong to v2 alone, the others have inner names that nobody published.
@@ -62,9 +62,12 @@ class Order:
     acknowledged: tuple[Acknowledgement, ...]
 
 
-def wanted(body: Mapping[str, Any], caller: Principal, now: datetime) -> Wanted:
-    """What has to be looked up before the body can be judged; whatever is malformed is left out here."""
-    named = prescriber.named(body, caller)
+def wanted(body: Mapping[str, Any], bound: UUID | None, now: datetime) -> Wanted:
+    """What has to be looked up before the body can be judged; whatever is malformed is left out here.
+
+    `bound`: the doctor that the client acts as, if it is bound to one.
+    """
+    named = prescriber.named(body, bound)
     inline = _inline(body, now)
     return Wanted(
         doctor_id=named.doctor_id,
@@ -92,13 +95,14 @@ def _texts(elements: Any, *names: str, limit: int) -> list[str]:
     return [unicodedata.normalize("NFC", one).strip() for one in found if isinstance(one, str)]
 
 
-def check(body: Mapping[str, Any], *, version: str, caller: Principal, found: Found, now: datetime) -> Order:
-    """Raises Problem with everything that is wrong with the content."""
-    checks = Checks()
+def check(
+    body: Mapping[str, Any], *, version: str, bound: UUID | None, found: Found, now: datetime, checks: Checks
+) -> Order:
+    """Raises Problem with everything that is wrong with the content, and what `checks` has noted before."""
     form = Form(body, checks)
     patient, inline = _patient(form, found, now)
     consent = _consent(form, demanded=version != "v1")
-    doctor = prescriber.read(form, caller, found.doctors, found.settings.today(now))
+    doctor = prescriber.read(form, bound, found.doctors, found.settings.today(now))
     form.unsupported(*V2_ONLY)
     diagnoses = tuple(_diagnoses(form, found))
     items = tuple(_medications(form, found))
@@ -205,7 +209,7 @@ def _medication(one: Form, found: Found) -> ItemOrder | None:
     quantity = one.integer("quantity", 1, 9999, required=True)
     posology = one.text("posology", limit=500, required=True)
     duration_days = one.integer("duration_days", 1, 366)
-    dose_amount = one.text("dose_amount", limit=32, pattern=r"\d{1,9}(\.\d{1,6})?")
+    dose_amount = one.text("dose_amount", limit=32, pattern=DOSE_AMOUNT)
     dose_unit = one.text("dose_unit", limit=32)
     frequency = one.text("frequency", limit=128)
     one.unsupported("brand_reason", "brand_justification")

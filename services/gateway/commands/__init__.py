@@ -11,9 +11,8 @@ from uuid import UUID
 from starlette.requests import Request as HttpRequest
 
 from contracts.message import Command
-from services.gateway.auth.principal import Principal
 from services.gateway.commands import asked as asking
-from services.gateway.commands.asked import Preference
+from services.gateway.commands.asked import Asker, Preference
 from services.gateway.commands.waiting import Outcomes
 from services.gateway.messages import outcomes as answers
 from services.gateway.messages import requests as messages
@@ -47,9 +46,7 @@ class Commands:
     async def __aexit__(self, *_: object) -> None:
         await self._outcomes.stop()
 
-    async def earlier(
-        self, request: HttpRequest, caller: Principal, body: Mapping[str, Any]
-    ) -> Answer | None:
+    async def earlier(self, request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Answer | None:
         """The answer to a repetition; None if nothing holds this key. Comes before all checks of content."""
         asked = asking.read(request, caller, body)
         if asked.idempotency_key is None:
@@ -60,7 +57,7 @@ class Commands:
     async def ask(
         self,
         request: HttpRequest,
-        caller: Principal,
+        caller: Asker,
         body: Mapping[str, Any],
         command: Command,
         **context: object,
@@ -130,9 +127,7 @@ class Commands:
             headers["Preference-Applied"] = preference.applied
         return replace(answer, headers=headers)
 
-    async def at_once(
-        self, request: HttpRequest, caller: Principal, body: Mapping[str, Any], act: Act
-    ) -> Answer:
+    async def at_once(self, request: HttpRequest, caller: Asker, body: Mapping[str, Any], act: Act) -> Answer:
         """Do a write of the directory: request, rows, event and answer in one transaction (DESIGN 3.1.2).
 
         A Problem that `act` raises takes all of it back; one about state is then recorded with its request.

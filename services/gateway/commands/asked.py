@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Protocol
+from uuid import UUID
 
 from starlette.requests import Request as HttpRequest
 
-from services.gateway.auth.principal import Principal
-from services.gateway.checks.fields import DIGITS_MAX
 from services.gateway.messages.errors import Entry, Problem
 from services.gateway.messages.requests import Asked
 
@@ -21,7 +20,18 @@ WAIT_SECONDS_DEFAULT: Final = 10.0
 WAIT_SECONDS_MAX: Final = 60
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _WAIT: Final = re.compile(r'wait\s*=\s*"?(\d{1,4})"?', re.IGNORECASE)
-_EXACT: Final = Context(prec=DIGITS_MAX + 1, Emax=MAX_EMAX, Emin=MIN_EMIN)
+# More digits than a readable body may have, so that no number is rounded.
+_EXACT: Final = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
+
+
+class Asker(Protocol):
+    """Who asks, as far as requests and their keys are concerned."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
+
+    @property
+    def client(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Preference:
     applied: str | None = None
 
 
-def read(request: HttpRequest, caller: Principal, body: Mapping[str, Any]) -> Asked:
+def read(request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Asked:
     """Who asks what under which key. Raises Problem `invalid_header`."""
     scope = request.scope
     return Asked(

@@ -240,7 +240,7 @@ async def finish(
 
 
 async def prune(pool: Pool, *, now: datetime) -> int:
-    """Forget finished requests after their seven days; a piece at a time, so that no lock is held for long."""
+    """Forget finished requests after their seven days; a piece at a time, so that no lock lasts."""
     forgotten = 0
     while True:
         async with reading(pool) as conn:

@@ -194,7 +194,7 @@ async def find(
 async def page(
     pool: Pool, *, tenant_id: UUID, now: datetime, wanted: Filter, limit: int, offset: int
 ) -> tuple[list[Prescription], int]:
-    """One page, newest first, and how many there are in all."""
+    """One page, newest first, and how many in all. Moments compare as they are shown: in seconds."""
     async with reading(pool) as conn:
         rows = await conn.fetch(
             f"""
@@ -210,8 +210,8 @@ async def page(
                           AND ($4::uuid IS NULL OR patient_id = $4)
                           AND ($5::uuid IS NULL OR doctor_id = $5)
                           AND ($6::text[] IS NULL OR {_SHOWN_STATUS} = ANY ($6))
-                          AND ($7::timestamptz IS NULL OR created_at >= $7)
-                          AND ($8::timestamptz IS NULL OR created_at <= $8)
+                          AND ($7::timestamptz IS NULL OR date_trunc('second', created_at) >= $7)
+                          AND ($8::timestamptz IS NULL OR date_trunc('second', created_at) <= $8)
                           AND $2::timestamptz IS NOT NULL
                        OFFSET 0) AS view),
             wanted AS (
