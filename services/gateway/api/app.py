@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from services.gateway.api import (
     catalogues,
     described,
+    dispensing,
     doctors,
     documents,
     error_catalogue,
@@ -36,6 +37,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     patients.router,
     catalogues.router,
     documents.router,
+    dispensing.router,
     requests.router,
     oauth.router,
     doctors.router,
