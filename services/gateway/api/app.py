@@ -30,15 +30,16 @@ from shared.http import App, Receive, Scope, Send, Traced
 
 Opened = Callable[[], AbstractAsyncContextManager[Gateway]]
 
+# Paths are tried in this order: what is called most comes first.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    oauth.router,
-    patients.router,
-    doctors.router,
-    catalogues.router,
     prescriptions.router,
     documents.router,
     requests.router,
     error_catalogue.router,
+    oauth.router,
+    patients.router,
+    doctors.router,
+    catalogues.router,
     offered.router,
     described.router,
 )

@@ -48,12 +48,17 @@ def gateway(request: Request) -> Gateway:
     return cast(Gateway, request.app.state.gateway)
 
 
-def request_id(request: Request) -> UUID:
+# FastAPI runs plain functions in threads, which costs more than all they do: dependencies are coroutines.
+async def parts(request: Request) -> Gateway:
+    return gateway(request)
+
+
+async def request_id(request: Request) -> UUID:
     """The id of this very request (UUIDv7): a write is recorded under it."""
     return cast(UUID, request.state.request_id)
 
 
-Parts = Annotated[Gateway, Depends(gateway)]
+Parts = Annotated[Gateway, Depends(parts)]
 RequestId = Annotated[UUID, Depends(request_id)]
 
 
@@ -127,9 +132,9 @@ async def read_body(request: Request) -> dict[str, Any]:
 Body = Annotated[dict[str, Any], Depends(read_body)]
 
 
-def read_query(request: Request) -> Query:
-    pairs = parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=50)
-    return Query(pairs)
+async def read_query(request: Request) -> Query:
+    sent = request.scope["query_string"].decode("latin-1")
+    return Query(parse_qsl(sent, keep_blank_values=True, max_num_fields=50))
 
 
 Parameters = Annotated[Query, Depends(read_query)]
