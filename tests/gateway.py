@@ -101,7 +101,7 @@ class Serving:
         return await self.http.request(method, path, headers=headers, **request)  # type: ignore[arg-type]
 
     async def get(self, client: str, path: str, **parameters: str | int) -> httpx.Response:
-        return await self.ask(client, "GET", path, params=parameters)
+        return await self.ask(client, "GET", path, params=parameters or None)
 
     async def post(self, client: str, path: str, body: object, key: str | None = None) -> httpx.Response:
         headers = {"Idempotency-Key": key} if key is not None else {}

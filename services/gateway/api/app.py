@@ -59,7 +59,8 @@ def create_app(opened: Opened, *, base_url: str) -> FastAPI:
     # Its own pages would describe both dialects at once, at the paths of the other.
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     for router in ROUTERS:
-        app.include_router(router)
+        # Flat: including a router looks every request up twice, and hides which methods a path takes.
+        app.router.routes.extend(router.routes)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_middleware(Answered, base_url=base_url)
     app.add_middleware(Traced)

@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -115,8 +116,14 @@ def _boolean(text: str) -> bool:
     return bool(_word("true", "false")(text) == "true")
 
 
+@cache
+def _zones() -> frozenset[str]:
+    # It walks through the files of the database.
+    return frozenset(zoneinfo.available_timezones())
+
+
 def _zone(text: str) -> str:
-    if text not in zoneinfo.available_timezones():
+    if text not in _zones():
         raise WrongSetting("must be a time zone of the IANA database")
     return text
 
