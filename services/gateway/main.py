@@ -19,7 +19,7 @@ from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.keys import VERIFIES_AFTER, WrongSecretKey
 from services.gateway.commands import Commands
-from services.gateway.handlers import handlers
+from services.gateway.handlers import handlers, reports
 from services.gateway.settings import Settings
 from services.gateway.store import catalogue, directory, requests, token_keys
 from shared import clock, database, outbox, service, telemetry
@@ -47,6 +47,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     ):
         door = Door(running.pool, settings)
         await door.token_keys()
+        reports.entrance.open(door, settings.base_url)
         tidying = asyncio.create_task(_tidy(running.pool))
         grants = Grants(running.pool, door, settings)
         try:

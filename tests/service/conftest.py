@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -97,3 +98,7 @@ async def open_pool(
 
 async def open_pool_at(url: str, *, role: str | None = None, max_size: int = 5) -> Pool:
     return await database.open_pool(url, role=role, max_size=max_size)
+
+
+# Each reconnect is a line of its own there, thousands in a test that restarts a broker.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

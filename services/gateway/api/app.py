@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from services.gateway.api import (
     catalogues,
     described,
+    dispensing,
     doctors,
     documents,
     error_catalogue,
@@ -34,6 +35,7 @@ Opened = Callable[[], AbstractAsyncContextManager[Gateway]]
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     prescriptions.router,
     documents.router,
+    dispensing.router,
     requests.router,
     error_catalogue.router,
     oauth.router,

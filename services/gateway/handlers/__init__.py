@@ -5,6 +5,6 @@ from shared.messaging import Handlers
 handlers = Handlers("gateway")
 
 # Each registers its functions with the handlers above.
-from services.gateway.handlers import catalogue, keys, outcomes  # noqa: E402
+from services.gateway.handlers import catalogue, keys, outcomes, reports  # noqa: E402
 
-__all__ = ["catalogue", "handlers", "keys", "outcomes"]
+__all__ = ["catalogue", "handlers", "keys", "outcomes", "reports"]
