@@ -129,8 +129,8 @@ Body = Annotated[dict[str, Any], Depends(read_body)]
 
 
 async def read_query(request: Request) -> Query:
-    pairs = parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=50)
-    return Query(pairs)
+    sent = request.scope["query_string"].decode("latin-1")
+    return Query(parse_qsl(sent, keep_blank_values=True, max_num_fields=50))
 
 
 Parameters = Annotated[Query, Depends(read_query)]
