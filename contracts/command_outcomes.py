@@ -1,4 +1,4 @@
-"""The one answer to each command, on `command-outcomes-v1`: the new state whole, or a refusal with its code."""
+"""The one answer to each command, on `command-outcomes-v1`: the new state whole, or a refusal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Refusal(Value):
 
 
 class CommandRefused(CommandOutcome):
-    """Refused, with nothing left behind; `prescription` is the state that this was decided on, if there is one."""
+    """Refused, with nothing left behind; `prescription` is the state that this was decided on, if any."""
 
     ce_type: ClassVar[str] = "recepta.command.refused.v1"
 

@@ -26,7 +26,7 @@ class MedicationEntity(Value):
 
 
 class ConsultationCompleted(Message):
-    """A consultation has ended, with what was said of medication; the header `authorization` proves the sender."""
+    """A consultation has ended, with what was said of medication; `authorization` proves the sender."""
 
     topic: ClassVar[str] = "consultation-events-v1"
     source: ClassVar[str] = "/ehr"

@@ -1,4 +1,4 @@
-"""What every pharmacy system may know, on the public topic `dispense-events-v1`: an opaque id and what happened to it."""
+"""What every pharmacy may know, on the public topic `dispense-events-v1`: an opaque id and its story."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pharmacy systems write, on the public topic `dispense-reports-v1`: the bodies of the HTTP calls, with the code.
+"""What pharmacy systems write, on the public topic `dispense-reports-v1`: the HTTP bodies, with the code.
 
 The header `authorization` proves the sender; `ce_id` is the sender's idempotency key.
 """
@@ -31,7 +31,7 @@ class ReportLine(Value):
 
 
 class DispenseReport(Message):
-    """A report about the prescription behind `code`, which is also the key: so one prescription's stay in order."""
+    """A report about the prescription behind `code`, which is also the key: so reports stay in order."""
 
     topic: ClassVar[str] = "dispense-reports-v1"
     source: ClassVar[str] = "/pharmacy"

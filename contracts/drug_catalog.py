@@ -1,6 +1,6 @@
 """What is searched and what items are resolved by, on the compacted topic `drug-catalog-v1`.
 
-A release is a set of records and, last, `CatalogueReleased`, which counts them: readers switch when they have all.
+A release is a set of records and, last, `CatalogueReleased`, which counts them for its readers.
 """
 
 from __future__ import annotations

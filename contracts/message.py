@@ -1,6 +1,6 @@
 """What travels between services: messages, and the envelope of CloudEvents headers that each one has.
 
-A message on Kafka is a CloudEvent 1.0 in binary mode: `Envelope` is its headers, one `Message` class its value.
+On Kafka it is a CloudEvent 1.0 in binary mode: `Envelope` is the headers, one `Message` class the value.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Command(Event):
     request_id: UUID
     caller: Caller
     deadline: AwareDatetime | None = None
-    """After it only the executing service may end the request, without effect; None from Kafka: no deadline."""
+    """After it only the executing service may end the request, without effect; from Kafka there is none."""
 
 
 class Envelope(Value):
@@ -119,7 +119,7 @@ class Envelope(Value):
 
     @classmethod
     def read(cls, headers: Iterable[tuple[str, bytes | None]]) -> Self:
-        """From Kafka headers; raises Unreadable. Strangers' headers are ignored, the first of a name counts."""
+        """From Kafka headers; raises Unreadable. Strangers' are ignored, the first of a name counts."""
         found: dict[str, str] = {}
         for count, (name, value) in enumerate(headers):
             if count >= HEADERS_MAX:

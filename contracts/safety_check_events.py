@@ -26,7 +26,7 @@ class SafetyCheckCompleted(Event):
 
 
 class KnowledgeBaseUpdated(Message):
-    """Checks are made with another knowledge base from now on; stored checks of unsigned prescriptions are stale."""
+    """Checks use another knowledge base from now on; those of unsigned prescriptions are stale."""
 
     topic: ClassVar[str] = "safety-check-events-v1"
     source: ClassVar[str] = "/safety-check"

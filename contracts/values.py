@@ -1,4 +1,4 @@
-"""The words that messages share: people, products, items, findings, seals, dispensations, and a prescription whole."""
+"""The words that messages share: people, products, items, findings, seals, and a prescription whole."""
 
 from __future__ import annotations
 

@@ -36,9 +36,10 @@ class Migration:
 
 def of(service: str) -> Iterator[Migration]:
     """The chassis's files, then the service's, by number."""
+    module = service.replace("-", "_")  # One name in every database, however the caller spells it.
     for owner, folder in (
         ("shared", _root / "shared" / "migrations"),
-        (service, _root / "services" / service.replace("-", "_") / "migrations"),
+        (module, _root / "services" / module / "migrations"),
     ):
         for path in sorted(folder.glob("*.sql")):
             yield Migration(f"{owner}/{path.name}", path.read_text(encoding="utf-8"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -38,6 +39,10 @@ class Row:
 
 # Relays active in this process, by the pool whose outbox they empty: woken without a word to Postgres.
 _relays: dict[Pool, Callable[[], None]] = {}
+
+
+# Pools that fill the same outbox as another one, as another role.
+_filled: dict[Pool, Pool] = {}
 
 
 class Outbox:
@@ -122,7 +127,7 @@ async def write(conn: Connection, rows: Sequence[Row]) -> None:
 
 async def _wake(conn: Connection) -> None:
     pool = database.pool_in_use()
-    wake = _relays.get(pool) if pool is not None else None
+    wake = _relays.get(_filled.get(pool, pool)) if pool is not None else None
     if wake is not None and database.after_commit(wake):
         return
     # The relay is another process. A notification makes commits queue: sent only when nothing else will do.
@@ -135,6 +140,16 @@ def relayed_by(pool: Pool, wake: Callable[[], None] | None) -> None:
         _relays.pop(pool, None)
     else:
         _relays[pool] = wake
+
+
+@contextmanager
+def filled_by(pool: Pool, *, relayed_with: Pool) -> Iterator[None]:
+    """Say that transactions of one pool fill the outbox which another pool's relay empties."""
+    _filled[pool] = relayed_with
+    try:
+        yield
+    finally:
+        del _filled[pool]
 
 
 def pack(headers: Iterable[tuple[str, bytes | None]]) -> str:

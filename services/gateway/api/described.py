@@ -1,0 +1,209 @@
+"""What is offered, for programs (`/ehr/openapi.json`) and for people (`/ehr/docs`, without any script)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+
+from services.gateway.api.context import PROBLEM
+from services.gateway.messages.errors import TABLE
+
+router = APIRouter()
+
+TITLE: Final = "Recepta"
+VERSION: Final = "1"
+SUMMARY: Final = "Electronic prescriptions: issue, deliver, dispense. The Osigu dialect."
+ALWAYS: Final = ("rate_limited", "internal_error", "dependency_unavailable", "overloaded")
+WITH_TOKEN: Final = ("token_missing", "token_invalid", "token_expired", "insufficient_scope")
+
+_PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
+    "page": {"type": "integer", "minimum": 1, "default": 1},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    "query": {"type": "string", "minLength": 2, "maxLength": 100},
+    "language": {"type": "string", "enum": ["en", "es", "pt"]},
+    "product_type": {"type": "string", "enum": ["MEDICATION", "LAB", "IMAGING", "PROCEDURE"]},
+}
+
+
+def operation(
+    summary: str,
+    *,
+    scopes: Sequence[str] | None = (),
+    query: Sequence[str] = (),
+    body: Mapping[str, Any] | None = None,
+    required: Sequence[str] = (),
+    status: int = 200,
+    errors: Sequence[str] = (),
+) -> dict[str, Any]:
+    """How a route describes itself, as arguments of its decorator. `scopes` None: without a token."""
+    extra: dict[str, Any] = {
+        "parameters": [
+            {"name": name, "in": "query", "schema": _PARAMETERS.get(name, {"type": "string"})}
+            for name in query
+        ],
+        "security": [] if scopes is None else [{"oauth2": [scope]} for scope in scopes or ("",)],
+    }
+    if body is not None:
+        schema = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": dict(body),
+            "required": list(required),
+        }
+        extra["requestBody"] = {
+            "required": bool(required),
+            "content": {"application/json": {"schema": schema}},
+        }
+    codes = [*(WITH_TOKEN if scopes is not None else ()), *errors, *ALWAYS]
+    return {
+        "summary": summary,
+        "status_code": status,
+        "openapi_extra": extra,
+        "responses": _refusals(codes),
+    }
+
+
+def _refusals(codes: Sequence[str]) -> dict[int | str, dict[str, Any]]:
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(TABLE[code].status, []).append(code)
+    problem = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": ", ".join(f"`{code}`" for code in found), "content": problem}
+        for status, found in sorted(by_status.items())
+    }
+
+
+def description(app: FastAPI, base_url: str) -> dict[str, Any]:
+    """The OpenAPI document of all that this installation serves."""
+    document = get_openapi(
+        title=TITLE,
+        version=VERSION,
+        summary=SUMMARY,
+        routes=app.routes,
+        servers=[{"url": base_url}],
+    )
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    scopes = {
+        scope: f"To {'change' if scope.endswith('write') else 'read'} what belongs to {scope.split(':')[0]}."
+        for family in ("ehr", "arc", "dispensing", "webhooks")
+        for scope in (f"{family}:read", f"{family}:write")
+    }
+    flow = {"clientCredentials": {"tokenUrl": f"{base_url}/v1/oauth/token", "scopes": scopes}}
+    components["securitySchemes"] = {"oauth2": {"type": "oauth2", "flows": flow}}
+    return document
+
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "RFC 9457, with the members that every refusal has.",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string", "enum": sorted(TABLE)},
+        "message": {"type": "string"},
+        "error_code": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "outcome": {"type": "string", "enum": ["not_applied"]},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+                "required": ["path", "code", "message"],
+            },
+        },
+    },
+    "required": ["type", "title", "status", "code", "message", "retryable", "request_id", "errors"],
+}
+
+
+@router.get("/ehr/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """The same for everybody, and for as long as the process lives."""
+    return Response(json.dumps(_described(request)), media_type="application/json")
+
+
+@router.get("/ehr/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """A page that needs nothing from elsewhere."""
+    return Response(_page(_described(request)), media_type="text/html; charset=utf-8")
+
+
+def _described(request: Request) -> dict[str, Any]:
+    app: FastAPI = request.app
+    if app.openapi_schema is None:
+        app.openapi_schema = description(app, app.state.gateway.settings.base_url)
+    return app.openapi_schema
+
+
+def _page(document: Mapping[str, Any]) -> str:
+    parts = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'>",
+        f"<title>{TITLE}</title><style>{_STYLE}</style><main><h1>{TITLE}</h1><p>{SUMMARY}</p>",
+        "<p>For programs: <a href='/ehr/openapi.json'>openapi.json</a>; all error codes: ",
+        "<a href='/errors'>/errors</a>.</p>",
+    ]
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            parts.append(_section(path, method, described))
+    return "".join([*parts, "</main></html>"])
+
+
+def _section(path: str, method: str, described: Mapping[str, Any]) -> str:
+    scopes = [scope for one in described.get("security", ()) for scope in one.get("oauth2", ()) if scope]
+    body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    rows = "".join(
+        f"<tr><td>{escape(status)}<td>{_coded(answer.get('description', ''))}"
+        for status, answer in described.get("responses", {}).items()
+    )
+    parameters = ", ".join(
+        f"<code>{escape(one['name'])}</code> ({escape(one['in'])})" for one in described.get("parameters", ())
+    )
+    return "".join(
+        (
+            f"<section><h2><b>{escape(method.upper())}</b> {escape(path)}</h2>",
+            f"<p><strong>{escape(described.get('summary', ''))}.</strong> ",
+            f"{escape(described.get('description', ''))}</p>",
+            f"<p>Scopes, any one of: {', '.join(f'<code>{escape(one)}</code>' for one in scopes)}</p>"
+            if scopes
+            else "",
+            f"<p>Parameters: {parameters}</p>" if parameters else "",
+            f"<details><summary>Body</summary><pre>{escape(json.dumps(body, indent=1))}</pre></details>"
+            if body
+            else "",
+            f"<details><summary>Answers</summary><table>{rows}</table></details></section>",
+        )
+    )
+
+
+def _coded(text: str) -> str:
+    """`word` as code."""
+    return "".join(
+        f"<code>{escape(part)}</code>" if index % 2 else escape(part)
+        for index, part in enumerate(text.split("`"))
+    )
+
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1c2733}"
+    "h2{font-size:1.05rem;font-family:ui-monospace,monospace;border-top:1px solid #cdd5dc;padding-top:1rem}"
+    "h2 b{background:#12586b;color:#fff;border-radius:.3rem;padding:.1rem .5rem}"
+    "code,pre{background:#eef2f4;border-radius:.2rem;padding:.1rem .3rem}pre{overflow:auto;padding:1rem}"
+    "td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
+)

@@ -1,0 +1,130 @@
+"""The PDF of a prescription: with a token, or by a signed link without one (osigu-dialect 5.9)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from contracts.message import Caller
+from contracts.values import Prescription, Status
+from services.gateway.api import prescription_operations as described
+from services.gateway.api.context import Gateway, Parameters, Parts, RequestId, check_transport, require
+from services.gateway.api.prescriptions import PREFIXES, find
+from services.gateway.auth import links
+from services.gateway.auth.principal import Principal
+from services.gateway.commands import asked as asking
+from services.gateway.messages import by_the_clock, commands, ids, prescriptions
+from services.gateway.messages.commands import Asking
+from services.gateway.messages.errors import Problem
+from services.gateway.messages.requests import Asked
+from services.gateway.messages.requests import Request as Accepted
+from services.gateway.store import documents, tenancy, views
+from shared import clock, outbox
+
+PDF: Final = "application/pdf"
+LINK_CLIENT: Final = "download-link"
+RETRY_AFTER: Final = {"Retry-After": "1"}
+TOKEN_LENGTH_MAX: Final = 512
+FACES: Final = {
+    Status.SUBMITTED: "issued",
+    Status.DISPENSED: "dispensed",
+    Status.CANCELLED: "voided",
+    Status.EXPIRED: "expired",
+}
+
+router = APIRouter(tags=["Prescriptions"])
+_reader = require("ehr:read", produces=PDF)
+
+
+async def read_pdf(
+    request: Request,
+    prescription_id: str,
+    query: Parameters,
+    gateway: Parts,
+    id: RequestId,
+) -> Response:
+    """The document of a prescription in its present state, made when it is first asked for."""
+    token = query.text("token", limit=TOKEN_LENGTH_MAX)
+    one, caller = await _let_in(request, gateway, prescription_id, token)
+    query.finish()
+    now = clock.now()
+    shown = by_the_clock.as_of(one, now)
+    if shown.issued_at is None:
+        raise Problem("prescription_not_issued")
+    asker = Asking(caller, id, one.tenant_id, one.prescription_id, now)
+    content = await _document(request, gateway, asker, shown)
+    async with tenancy.transaction(gateway.pool, one.tenant_id) as conn:
+        await outbox.send(conn, commands.note_download(asker))
+    name = f"{prescriptions.code(shown)}.pdf"
+    headers = {
+        "Content-Disposition": f'inline; filename="{name}"',
+        "Cache-Control": "private, no-store",
+        "ETag": f'"{sha256(content).hexdigest()[:32]}"',
+    }
+    return Response(content, 200, headers, PDF)
+
+
+async def _let_in(
+    request: Request, gateway: Gateway, prescription_id: str, token: str | None
+) -> tuple[Prescription, Caller]:
+    """By bearer token; or by the link, which speaks for whoever was given it."""
+    if token is None or "authorization" in request.headers:
+        principal: Principal = await _reader(request)
+        return (await find(gateway, principal, prescription_id)).prescription, principal.caller()
+    await check_transport(request, produces=PDF)
+    named = ids.find("rx", prescription_id)
+    if named is None:
+        raise Problem("resource_not_found")
+    tenant_id = links.owner(gateway.settings.secret_key, token, prescription_id=named, now=clock.now())
+    one = await views.find(gateway.pool, tenant_id=tenant_id, prescription_id=named)
+    if one is None:
+        raise Problem("resource_not_found")
+    return one.prescription, Caller(tenant_id=tenant_id, client=LINK_CLIENT)
+
+
+async def _document(request: Request, gateway: Gateway, asker: Asking, shown: Prescription) -> bytes:
+    """The copy that is kept; if there is none, the one that notification makes now."""
+    face, language = FACES[shown.status], shown.provider.language
+    which = documents.Which(shown.tenant_id, shown.prescription_id, face, language)
+    kept = await documents.find(gateway.pool, which)
+    if kept is not None:
+        return kept
+    # All who ask for the same copy wait for one making of it: the key says which.
+    key = f"{shown.prescription_id}:{face}:{language}"
+    asked = Asked(
+        request_id=asker.request_id,
+        tenant_id=shown.tenant_id,
+        client="documents",
+        method="GET",
+        path=prescriptions.path(shown.prescription_id) + "/pdf",
+        content_digest=sha256(key.encode()).digest(),
+        idempotency_key=key,
+        source="document",
+    )
+    command = commands.make_document(asker, shown, language=language)
+    accepted = Accepted(
+        asked,
+        command.ce_type,
+        asker.now,
+        shown.prescription_id,
+        {"base_url": gateway.settings.base_url, "face": face},
+    )
+    answer = await gateway.commands.send(accepted, command, asking.preference(request))
+    if answer.status == 202:
+        raise Problem("pdf_not_ready", headers=RETRY_AFTER)
+    made = await documents.find(gateway.pool, which)
+    if made is None:
+        raise Problem("dependency_unavailable", headers=RETRY_AFTER)
+    return made
+
+
+for prefix in PREFIXES:
+    router.add_api_route(
+        f"{prefix}/prescriptions/{{prescription_id}}/pdf",
+        read_pdf,
+        methods=["GET"],
+        include_in_schema=prefix == PREFIXES[0],
+        **described.PDF,
+    )

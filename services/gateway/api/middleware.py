@@ -1,0 +1,80 @@
+"""Round every request: an answer with its id, in the dialect's form whatever goes wrong."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+
+from services.gateway.messages import ids
+from services.gateway.messages.answers import to_json
+from services.gateway.messages.errors import Problem
+from shared import telemetry
+from shared.errors import TooLarge, Unavailable
+from shared.http import App, Message, Receive, Scope, Send
+
+RETRY_AFTER_SECONDS: Final = 1
+OWN_PATHS: Final = ("/health/", "/metrics")
+
+log = structlog.get_logger()
+
+
+class Answered:
+    """The outermost layer: every answer has `X-Request-ID`, and every error is a problem of the dialect."""
+
+    def __init__(self, app: App, *, base_url: str) -> None:
+        self._app = app
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
+            await self._app(scope, receive, send)
+            return
+        spelled = ids.spell("req", scope["state"]["request_id"])
+        begun = False
+
+        async def answering(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                # A repeated answer brings the id of the first.
+                MutableHeaders(scope=message).setdefault("X-Request-ID", spelled)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answering)
+        except Exception as error:
+            problem = _problem(error)
+            if problem.status >= 500:
+                log.error("not_answered", status=problem.status, **telemetry.failure(error))
+            if begun:
+                raise
+            await _send(answering, problem, base_url=self._base_url, request_id=spelled)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Unavailable):
+        return Problem("dependency_unavailable", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if isinstance(error, TooLarge):
+        return Problem("payload_too_large")
+    return Problem("internal_error")
+
+
+async def _send(send: Send, problem: Problem, *, base_url: str, request_id: str) -> None:
+    body = to_json(problem.body(base_url=base_url, request_id=request_id))
+    headers = {
+        "content-type": "application/problem+json",
+        "content-length": str(len(body)),
+        **problem.headers,
+    }
+    await send(
+        {
+            "type": "http.response.start",
+            "status": problem.status,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

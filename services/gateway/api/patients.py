@@ -1,0 +1,121 @@
+"""The patients of a provider: looked up by document, and created."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from contracts.directory_events import PatientFactsChanged
+from services.gateway.api import schemas
+from services.gateway.api.context import Body, Parameters, Parts, etag_of, require, respond
+from services.gateway.api.described import operation
+from services.gateway.auth.principal import Principal
+from services.gateway.checks import patient as reading
+from services.gateway.checks.fields import Checks, Form
+from services.gateway.messages import ids
+from services.gateway.messages import patients as messages
+from services.gateway.messages.answers import Answer
+from services.gateway.messages.errors import Problem
+from services.gateway.store import directory, providers, tenancy
+from services.gateway.store.directory import PatientExists
+from shared import clock, outbox
+from shared.database import Connection
+from shared.ids import new
+
+router = APIRouter(tags=["Patients"])
+
+Reader = Annotated[Principal, Depends(require("ehr:read"))]
+Writer = Annotated[Principal, Depends(require("ehr:write"))]
+
+
+@router.get(
+    "/ehr/v1/patients",
+    **operation(
+        "Look a patient up",
+        scopes=("ehr:read",),
+        query=("document_number", "document_type", "page", "limit"),
+        errors=("validation_failed",),
+    ),
+)
+async def search_patients(request: Request, caller: Reader, gateway: Parts, query: Parameters) -> Response:
+    """By document number, of one type or of any; spaces and separators make no difference."""
+    number = query.text("document_number", limit=reading.DOCUMENT_LETTERS_MAX, required=True)
+    kind = query.word("document_type", reading.DOCUMENT_TYPES)
+    page = query.page()
+    query.finish()
+    async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+        found, total = await directory.patients_by_document(
+            conn,
+            caller.tenant_id,
+            reading.document(number or ""),
+            kind,
+            limit=page.limit,
+            offset=page.offset,
+        )
+        today = (await providers.provider(conn, caller.tenant_id)).settings.today(clock.now())
+    data = [
+        messages.patient(one.record, created_at=one.created_at, updated_at=one.updated_at, today=today)
+        for one in found
+    ]
+    return respond(request, Answer(200, page.envelope(data, total)))
+
+
+@router.get(
+    "/ehr/v1/patients/{patient_id}",
+    **operation("Get a patient", scopes=("ehr:read",), errors=("resource_not_found",)),
+)
+async def get_patient(
+    request: Request, patient_id: str, caller: Reader, gateway: Parts, query: Parameters
+) -> Response:
+    """One patient of the provider."""
+    query.finish()
+    found_id = ids.find("pat", patient_id)
+    if found_id is None:
+        raise Problem("resource_not_found")
+    async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+        found = await directory.find_patient(conn, caller.tenant_id, found_id)
+        if found is None:
+            raise Problem("resource_not_found")
+        today = (await providers.provider(conn, caller.tenant_id)).settings.today(clock.now())
+    shown = messages.patient(
+        found.record, created_at=found.created_at, updated_at=found.updated_at, today=today
+    )
+    return respond(request, Answer(200, shown), etag=etag_of(found_id, found.version))
+
+
+@router.post(
+    "/ehr/v1/patients",
+    **operation(
+        "Create a patient",
+        scopes=("ehr:write",),
+        body=schemas.PATIENT,
+        required=schemas.PATIENT_REQUIRED,
+        status=201,
+        errors=("patient_exists", "validation_failed"),
+    ),
+)
+async def create_patient(request: Request, caller: Writer, body: Body, gateway: Parts) -> Response:
+    """Of two creates with one document, one gets 201 and the other 409, which names the patient."""
+    if (answer := await gateway.commands.earlier(request, caller, body)) is not None:
+        return respond(request, answer)
+    async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+        settings = (await providers.provider(conn, caller.tenant_id)).settings
+    checks = Checks()
+    patient = reading.read_patient(Form(body, checks), new(), today=settings.today(clock.now()))
+    checks.settle()
+    assert patient is not None
+
+    async def create(conn: Connection, _request_id: object) -> Answer:
+        now = clock.now()
+        try:
+            made = await directory.add_patient(conn, caller.tenant_id, patient, now=now)
+        except PatientExists as exists:
+            raise Problem("patient_exists", patient_id=ids.spell("pat", exists.patient_id)) from None
+        await outbox.send(conn, PatientFactsChanged(tenant_id=caller.tenant_id, facts=made.record.facts))
+        shown = messages.patient(
+            made.record, created_at=made.created_at, updated_at=made.updated_at, today=settings.today(now)
+        )
+        return Answer(201, shown, {"Location": f"/ehr/v1/patients/{shown['patient_id']}"})
+
+    return respond(request, await gateway.commands.at_once(request, caller, body, create))

@@ -1,0 +1,1 @@
+"""Who asks: access tokens, clients and their limits."""

@@ -1,0 +1,1 @@
+"""What the gateway checks alone, before a request becomes a command."""

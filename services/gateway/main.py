@@ -1,0 +1,156 @@
+"""The gateway: everything public, over HTTP, with the chassis's consumer and relay beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+
+from services.gateway.api.app import create_app
+from services.gateway.api.context import Gateway
+from services.gateway.auth.door import Door
+from services.gateway.auth.grants import Grants
+from services.gateway.auth.keys import VERIFIES_AFTER, WrongSecretKey
+from services.gateway.commands import Commands
+from services.gateway.handlers import handlers, reports
+from services.gateway.settings import Settings
+from services.gateway.store import catalogue, directory, requests, token_keys
+from shared import clock, database, outbox, service, telemetry
+from shared.database import Pool
+from shared.errors import Unavailable
+from shared.migrations import MigrationsDiffer
+from shared.topics import WrongTopics
+
+UNREVEALED_KEPT: Final = timedelta(days=7)
+TIDY_SECONDS: Final = 3_600.0
+TIDY_ROWS_MAX: Final = 10_000
+STOP_SECONDS_MAX: Final = 15
+KEEP_ALIVE_SECONDS: Final = 75
+
+log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Gateway]:
+    """All parts of one instance, for as long as it serves."""
+    async with (
+        service.started(handlers, settings, ready=_has_catalogue) as running,
+        _requests_pool(settings, running.pool) as pool,
+        Commands(pool=pool, owner=running.pool, settings=settings) as commands,
+    ):
+        door = Door(running.pool, settings)
+        await door.token_keys()
+        reports.entrance.open(door, settings.base_url)
+        tidying = asyncio.create_task(_tidy(running.pool))
+        grants = Grants(running.pool, door, settings)
+        try:
+            yield Gateway(settings, pool, running.pool, door, grants, commands, running)
+        finally:
+            tidying.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _requests_pool(settings: Settings, owner: Pool) -> AsyncIterator[Pool]:
+    """Connections under row-level security; what they announce is published by the owner's relay."""
+    pool = await database.open_pool(
+        settings.database_url, min_size=2, max_size=settings.pool_max, application_name="gateway requests"
+    )
+    try:
+        with outbox.filled_by(pool, relayed_with=owner):
+            yield pool
+    finally:
+        await pool.close()
+
+
+async def _has_catalogue(pool: Pool) -> bool:
+    async with database.transaction(pool) as conn:
+        return await catalogue.is_there(conn)
+
+
+async def _tidy(pool: Pool) -> None:
+    """Remove what nobody will ask for again."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        now = clock.now()
+        try:
+            async with database.transaction(pool) as conn:
+                await directory.forget_unrevealed(conn, before=now - UNREVEALED_KEPT, limit=TIDY_ROWS_MAX)
+                await token_keys.forget_token_keys(conn, superseded_before=now - VERIFIES_AFTER)
+            await requests.prune(pool, now=now)
+        except Exception as error:
+            log.warning("tidying_interrupted", **telemetry.failure(error))
+
+
+def main() -> None:
+    """Serve until told to stop. Ends the process with one sentence when it may not start."""
+    settings = Settings.from_environment("GATEWAY")
+    telemetry.configure("gateway", settings.instance, form=settings.log_format, level=settings.log_level)
+    refusal: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def opening() -> AsyncIterator[Gateway]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                gateway = await stack.enter_async_context(opened(settings))
+            except (WrongTopics, MigrationsDiffer, Unavailable, WrongSecretKey) as error:
+                refusal.append(str(error))
+                raise
+            yield gateway
+
+    server = _Server(_config(settings, create_app(opening, base_url=settings.base_url)))
+    with (
+        contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(server.serve())
+    if refusal:
+        raise SystemExit(f"gateway does not start: {refusal[0]}")
+    if not server.started and not server.stopped_early:
+        raise SystemExit("gateway does not start: its port cannot be opened, or see the log")
+
+
+def _config(settings: Settings, app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # FastAPI is an ASGI application by shape alone
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS_MAX,
+        # The default believes X-Forwarded-For of everyone on this machine.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn raises a signal again once it has stopped, and hears none while it starts."""
+
+    stopped_early = False
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        serving = asyncio.current_task()
+
+        def stop() -> None:
+            self.should_exit = True
+            if not self.started and serving is not None:
+                self.stopped_early = True
+                serving.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        yield

@@ -1,0 +1,1 @@
+"""The gateway's words on the wire: ids, errors, and the two dialects' bodies."""

@@ -1,0 +1,173 @@
+"""A dispensation as its pharmacy sees it (osigu-dialect 6.3): no diagnoses, notes, findings or contact data."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from contracts.command_outcomes import CommandSucceeded
+from contracts.prescription_commands import (
+    CancelDispensation,
+    CompleteDispensation,
+    StartDispensation,
+    UpdateDispensation,
+)
+from contracts.values import Dispensation, DispensationLine, DispensationStatus, Doctor, Patient, Prescription
+from services.gateway.messages import by_the_clock, ids, outcomes, prescriptions
+from services.gateway.messages.answers import Answer
+from services.gateway.messages.requests import Request, moment, moment_or_none
+
+SHOWN_OF_DOCUMENT: Final = 3
+
+
+def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, Any]:
+    """The answer to start, update, complete, cancel and get."""
+    receipt = claim.receipt
+    return {
+        "dispensation_id": ids.spell("dsp", claim.dispensation_id),
+        "status": claim.status.value,
+        "code_type": "PRESCRIPTION",
+        "verification_required": claim.verification_required,
+        "code": prescription.prescription_code,
+        "prescription_id": ids.spell("rx", prescription.prescription_id),
+        "beneficiary_id": ids.spell("bnf", prescription.patient.patient_id),
+        "sponsor_slug": None,
+        "pharmacy": pharmacy(claim),
+        "currency_code": claim.currency_code,
+        "products": [_line(prescription, claim, line) for line in claim.lines],
+        "patient": _patient(prescription.patient),
+        "doctor": _doctor(prescription.doctor),
+        "started_at": moment(claim.started_at),
+        "expires_at": moment(claim.expires_at),
+        "completed_at": moment_or_none(claim.completed_at),
+        "cancelled_at": moment_or_none(claim.cancelled_at),
+        "cancelled_by": claim.cancelled_by,
+        "void_reason": claim.void_reason,
+        "void_description": claim.void_description,
+        "amount": receipt.amount if receipt else None,
+        "document_number": receipt.document_number if receipt else None,
+        "document_date": moment(receipt.document_date) if receipt else None,
+        "document_serial": receipt.document_serial if receipt else None,
+        "document_digital_signature": receipt.document_digital_signature if receipt else None,
+        "provider_transaction_id": receipt.provider_transaction_id if receipt else None,
+        "prescription_status": prescriptions.status(prescription),
+    }
+
+
+def pharmacy(claim: Dispensation) -> dict[str, Any]:
+    branch = claim.pharmacy.branch_id
+    return {
+        "provider_slug": claim.pharmacy.provider_slug,
+        "branch_id": None if branch is None else ids.spell("branch", branch),
+    }
+
+
+def verification_status(claim: Dispensation) -> dict[str, Any]:
+    required = claim.verification_required
+    return {
+        "dispensation_id": ids.spell("dsp", claim.dispensation_id),
+        "verification_required": required,
+        "verification_status": "NOT_REQUIRED" if required is None else "PENDING",
+        "verified_at": None,
+    }
+
+
+def code(prescription: Prescription) -> dict[str, Any]:
+    """What `getCode` tells whoever holds the code; it claims nothing."""
+    return {
+        "code": prescription.prescription_code,
+        "code_type": "PRESCRIPTION",
+        "status": prescriptions.status(prescription),
+        "valid_until": moment_or_none(prescription.valid_until),
+        "prescription_id": ids.spell("rx", prescription.prescription_id),
+        "beneficiary_id": ids.spell("bnf", prescription.patient.patient_id),
+        "patient": _patient(prescription.patient),
+        "doctor": _doctor(prescription.doctor),
+        "products": [
+            {
+                "id": ids.spell("rxi", item.item_id),
+                "product_code": item.product.product_code if item.product else None,
+                "product_name": item.product.product_name if item.product else item.medication_name,
+                "posology": item.posology,
+                "prescribed_quantity": item.quantity,
+                "remaining_quantity": item.remaining_quantity,
+                "substitution_allowed": item.substitution_allowed,
+            }
+            for item in prescription.items
+        ],
+        "dispensing_in_progress": by_the_clock.live(prescription) is not None,
+    }
+
+
+def _line(prescription: Prescription, claim: Dispensation, line: DispensationLine) -> dict[str, Any]:
+    item = next(item for item in prescription.items if item.item_id == line.item_id)
+    remaining = line.remaining_quantity
+    if remaining is None and item.remaining_quantity is not None:
+        taken = line.quantity or 0
+        remaining = item.remaining_quantity - (taken if claim.status is DispensationStatus.STARTED else 0)
+    return {
+        "id": ids.spell("rxi", line.item_id),
+        "product_code": item.product.product_code if item.product else None,
+        "product_name": item.product.product_name if item.product else item.medication_name,
+        "posology": item.posology,
+        "prescribed_quantity": item.quantity,
+        "quantity": line.quantity,
+        "remaining_quantity": remaining,
+        "substitution_allowed": item.substitution_allowed,
+        "unit_price": line.price,
+        "price": line.price,
+        "taxes": line.taxes,
+        "substitute_product_code": line.substitute.product_code if line.substitute else None,
+        "substitute_quantity": line.substitute_quantity,
+        "substitution_reason_enum": line.substitution_reason_enum,
+        "substitution_reason": line.substitution_reason,
+        "substitution_other_description": line.substitution_other_description,
+    }
+
+
+def _patient(patient: Patient) -> dict[str, Any]:
+    return {
+        "first_name": patient.first_name,
+        "last_name": patient.last_name,
+        "date_of_birth": patient.date_of_birth.isoformat() if patient.date_of_birth else None,
+        "document_type": patient.document_type,
+        "document_number": masked(patient.document_number),
+    }
+
+
+def masked(number: str | None) -> str | None:
+    """Stars but for the last three characters."""
+    if number is None:
+        return None
+    shown = number[-SHOWN_OF_DOCUMENT:] if len(number) > SHOWN_OF_DOCUMENT else ""
+    return "*" * (len(number) - len(shown)) + shown
+
+
+def _doctor(doctor: Doctor) -> dict[str, Any]:
+    names = (doctor.given_names, doctor.first_surname, doctor.second_surname)
+    return {
+        "name": " ".join(name for name in names if name),
+        "medical_board_registration": doctor.medical_board_registration,
+    }
+
+
+def _answer(outcome: CommandSucceeded, status: int) -> Answer:
+    prescription = outcome.prescription
+    claim = next(
+        claim for claim in prescription.dispensations if claim.dispensation_id == outcome.dispensation_id
+    )
+    location = f"/dispensing/v1/dispensations/{ids.spell('dsp', claim.dispensation_id)}"
+    headers = {"Location": location} if status == 201 else {}
+    return Answer(status, dispensation(prescription, claim), headers)
+
+
+@outcomes.answers(StartDispensation)
+def started(outcome: CommandSucceeded, request: Request) -> Answer:
+    """201; 200 for a claim that the same pharmacy gets back."""
+    return _answer(outcome, 200 if outcome.repeated else 201)
+
+
+@outcomes.answers(UpdateDispensation)
+@outcomes.answers(CompleteDispensation)
+@outcomes.answers(CancelDispensation)
+def stands(outcome: CommandSucceeded, request: Request) -> Answer:
+    return _answer(outcome, 200)

@@ -1,0 +1,46 @@
+"""How products and diagnoses are shown to clients."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from contracts.drug_catalog import CatalogueProduct
+
+LANGUAGES: Final = ("en", "es", "pt")
+TYPES: Final = ("MEDICATION", "LAB", "IMAGING", "PROCEDURE")
+
+
+def product(record: CatalogueProduct, language: str) -> dict[str, Any]:
+    """One row of a product list; what has no meaning for a product is null."""
+    found = record.product
+    return {
+        "product_code": found.product_code,
+        "product_name": found.names.get(language, found.product_name),
+        "product_type": found.product_type,
+        "active_ingredients": [
+            {"name": one.name, "atc_code": one.atc_code} for one in found.active_ingredients
+        ],
+        "strength": found.strength,
+        "presentation": found.presentation,
+        "dosage_unit": found.dosage_unit,
+        "route": found.route,
+        "pack_format": found.pack_format,
+        "national_code": found.national_code,
+        "controlled_schedule": found.controlled_schedule,
+        "electronic_allowed": record.electronic_allowed,
+    }
+
+
+def diagnosis(code: str, description: str) -> dict[str, Any]:
+    return {
+        "diagnosis_code": code,
+        "code": code,
+        "description": description,
+        "coding_system": "ICD-10",
+    }
+
+
+def moment(at: datetime) -> str:
+    """A timestamp of a resource: UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,365 @@
+"""The development seed: invented providers and people, and credentials that stay the same.
+
+Made with the commands that an operator uses for real ones. Secrets are derived from GATEWAY_SECRET_KEY, so
+that a second run writes the same file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from contracts.directory_events import PatientFactsChanged
+from contracts.values import Allergy, Doctor, Patient
+from services.gateway.auth import keys
+from services.gateway.operator import icd10, provisioning
+from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, KeyLimits, Limits
+from services.gateway.settings import Settings
+from services.gateway.store import catalogue, directory
+from services.gateway.store.directory import PatientExists
+from shared import clock, database, outbox
+from shared.database import Connection, Pool
+from shared.errors import Unavailable
+from shared.ids import new
+
+WAIT_SECONDS_DEFAULT: Final = 60.0
+POLL_SECONDS: Final = 0.25
+RAISED: Final = Limits(per_minute=1_000_000, per_second=100_000)
+RAISED_KEY: Final = KeyLimits(per_minute=1_000_000, per_hour=10_000_000, per_day=100_000_000)
+UNREGISTERED: Final = 2
+
+# What the guides and demonstrations prescribe is registered everywhere.
+ALWAYS_REGISTERED: Final = frozenset({"paracetamol", "warfarin", "acetylsalicylic acid", "ibuprofen"})
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """A clinic of the seed, with its settings and doctors."""
+
+    slug: str
+    name: str
+    settings: dict[str, str]
+    doctors: tuple[Doctor, ...]
+
+
+@dataclass(frozen=True)
+class Pharmacy:
+    """A pharmacy as it is stored, and its one branch."""
+
+    tenant_id: UUID
+    branch_id: UUID
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A clinic as it is stored: its doctors in the order of the seed."""
+
+    tenant_id: UUID
+    doctors: tuple[UUID, ...]
+
+
+def _doctor(
+    license: str, given_names: str, surnames: tuple[str, str], document: str, email: str, **more: str
+) -> Doctor:
+    return Doctor(
+        doctor_id=new(),
+        given_names=given_names,
+        first_surname=surnames[0],
+        second_surname=surnames[1],
+        identity_document_type=more.pop("document_type", "DPI"),
+        identity_document_value=document,
+        email_address=email,
+        country_code=more.pop("country", "GT"),
+        medical_license_number=license,
+        medical_license_verification_institution_slug=more.pop("institution", "gt-colmedegua"),
+        medical_board_registration=f"MP-{license}",
+        **more,
+    )
+
+
+GUATEMALA: Final = {
+    "country": "GT",
+    "language": "es",
+    "time_zone": "America/Guatemala",
+    "currency": "GTQ",
+}
+PORTUGAL: Final = {"country": "PT", "language": "pt", "time_zone": "Europe/Lisbon", "currency": "EUR"}
+
+
+def clinics() -> tuple[Clinic, Clinic, Clinic]:
+    """A, B and C of the seed."""
+    return (
+        Clinic(
+            "clinica-norte",
+            "Clínica Norte",
+            GUATEMALA,
+            (
+                _doctor(
+                    "12345",
+                    "Marta",
+                    ("Ruiz", "Soler"),
+                    "1000200030101",
+                    "marta.ruiz@clinica-norte.example",
+                    main_specialty_name="Medicina general",
+                    salutation="Dra.",
+                ),
+                _doctor(
+                    "12346",
+                    "Julio Andrés",
+                    ("Pérez", "Godoy"),
+                    "1000200040101",
+                    "julio.perez@clinica-norte.example",
+                    main_specialty_name="Medicina interna",
+                    salutation="Dr.",
+                ),
+            ),
+        ),
+        Clinic(
+            "clinica-lusa",
+            "Clínica Lusa",
+            PORTUGAL,
+            (
+                _doctor(
+                    "54321",
+                    "Inês",
+                    ("Carvalho", "Duarte"),
+                    "12345678",
+                    "ines.carvalho@clinica-lusa.example",
+                    document_type="NATIONAL_IDENTITY_CARD",
+                    country="PT",
+                    institution="pt-om",
+                    main_specialty_name="Medicina geral e familiar",
+                    salutation="Dra.",
+                ),
+            ),
+        ),
+        Clinic(
+            "consultorio-limitado",
+            "Consultorio Limitado",
+            GUATEMALA,
+            (
+                _doctor(
+                    "12399",
+                    "Laura",
+                    ("Méndez", "Ortiz"),
+                    "1000200050101",
+                    "laura.mendez@consultorio-limitado.example",
+                    main_specialty_name="Medicina general",
+                ),
+            ),
+        ),
+    )
+
+
+def patients() -> tuple[Patient, ...]:
+    """Invented people; the document of the public guide's patient is free, because the guide creates her."""
+    return (
+        Patient(
+            patient_id=new(),
+            first_name="María Fernanda",
+            last_name="Castillo",
+            second_last_name="Barrios",
+            document_type="DPI",
+            document_number="2000100010101",
+            date_of_birth=date(1984, 3, 9),
+            sex="FEMALE",
+            email_address="maria.castillo@pacientes.example",
+        ),
+        Patient(
+            patient_id=new(),
+            first_name="José Luis",
+            last_name="Morales",
+            document_type="DPI",
+            document_number="2000100020101",
+            date_of_birth=date(1957, 11, 28),
+            sex="MALE",
+            email_address="jose.morales@pacientes.example",
+            allergies=(Allergy(ingredient="penicillin", severity="SEVERE", reaction="anaphylaxis"),),
+        ),
+        Patient(
+            patient_id=new(),
+            first_name="João",
+            last_name="Nogueira",
+            document_type="PASSPORT",
+            document_number="CA123456",
+            date_of_birth=date(1990, 7, 1),
+            sex="MALE",
+            email_address="joao.nogueira@pacientes.example",
+        ),
+    )
+
+
+async def seed(pool: Pool, settings: Settings, output: Path, *, wait_seconds: float) -> dict[str, str]:
+    """All of it; the lines that were written. Raises Unavailable when the catalogue does not come."""
+    async with database.transaction(pool) as conn:
+        await icd10.load(conn)
+        seeded = [await _clinic(conn, one) for one in clinics()]
+        pharmacies = [await _pharmacy(conn, *one) for one in PHARMACIES]
+        for one in seeded[:2]:
+            await _patients(conn, one.tenant_id)
+        lines = await _credentials(conn, settings, seeded, pharmacies)
+    await _until_catalogue(pool, wait_seconds)
+    async with database.transaction(pool) as conn:
+        await _register(conn, seeded)
+    _write(output, lines)
+    return lines
+
+
+PHARMACIES: Final = (
+    ("farmacia-sol", "Farmacia Sol", "centro", "Farmacia Sol, Zona 1"),
+    ("farmacia-luna", "Farmacia Luna", "mercado", "Farmacia Luna, Mercado"),
+)
+
+
+async def _clinic(conn: Connection, clinic: Clinic) -> Seeded:
+    tenant_id = await provisioning.create_tenant(conn, clinic.slug, clinic.name)
+    for name, value in clinic.settings.items():
+        await provisioning.set_setting(conn, tenant_id, name, value)
+    doctors = [await provisioning.save_doctor(conn, tenant_id, doctor) for doctor in clinic.doctors]
+    return Seeded(tenant_id, tuple(doctors))
+
+
+async def _pharmacy(conn: Connection, slug: str, name: str, branch: str, branch_name: str) -> Pharmacy:
+    tenant_id = await provisioning.create_tenant(conn, slug, name)
+    for setting, value in GUATEMALA.items():
+        await provisioning.set_setting(conn, tenant_id, setting, value)
+    return Pharmacy(tenant_id, await provisioning.create_branch(conn, tenant_id, branch, branch_name))
+
+
+async def _patients(conn: Connection, tenant_id: UUID) -> None:
+    for patient in patients():
+        try:
+            made = await directory.add_patient(conn, tenant_id, patient, now=clock.now())
+        except PatientExists:
+            continue
+        await outbox.send(conn, PatientFactsChanged(tenant_id=tenant_id, facts=made.record.facts))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the file: whose credentials they are, what they allow, how often."""
+
+    name: str
+    tenant_id: UUID
+    allows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClientLine(Line):
+    client_id: str
+    doctor_id: UUID | None = None
+    branch_id: UUID | None = None
+    limits: Limits = RAISED
+
+
+@dataclass(frozen=True)
+class KeyLine(Line):
+    limits: KeyLimits = RAISED_KEY
+
+
+def _key_lines(seeded: Sequence[Seeded]) -> tuple[KeyLine, ...]:
+    a, b, c = seeded
+    everything = provisioning.PERMISSIONS
+    return (
+        KeyLine("RECEPTA_API_KEY", a.tenant_id, everything),
+        KeyLine("RECEPTA_API_KEY_READ", a.tenant_id, ("prescriptions:read",)),
+        KeyLine("RECEPTA_API_KEY_OTHER", b.tenant_id, everything),
+        KeyLine("RECEPTA_API_KEY_LIMITED", c.tenant_id, everything, KeyLimits()),
+    )
+
+
+def _client_lines(seeded: Sequence[Seeded], pharmacies: Sequence[Pharmacy]) -> tuple[ClientLine, ...]:
+    a, b, c = seeded
+    sol, luna = pharmacies
+    clinic, pharmacy = CLINIC_SCOPES, PHARMACY_SCOPES
+    return (
+        ClientLine("RECEPTA_DOCTOR_CLIENT", a.tenant_id, clinic, "clinica-norte-doctor", a.doctors[0]),
+        ClientLine("RECEPTA_CLINIC_CLIENT", a.tenant_id, clinic, "clinica-norte"),
+        ClientLine("RECEPTA_OTHER_CLINIC_CLIENT", b.tenant_id, clinic, "clinica-lusa"),
+        ClientLine("RECEPTA_LIMITED_CLIENT", c.tenant_id, clinic, "consultorio-limitado", limits=Limits()),
+        ClientLine(
+            "RECEPTA_PHARMACY_CLIENT", sol.tenant_id, pharmacy, "farmacia-sol", branch_id=sol.branch_id
+        ),
+        ClientLine("RECEPTA_OTHER_PHARMACY_CLIENT", luna.tenant_id, pharmacy, "farmacia-luna"),
+    )
+
+
+async def _credentials(
+    conn: Connection, settings: Settings, seeded: list[Seeded], pharmacies: list[Pharmacy]
+) -> dict[str, str]:
+    """What the file says: `NAME=value`."""
+    written: dict[str, str] = {}
+    for key in _key_lines(seeded):
+        value = provisioning.key_of(settings.environment, _secret(settings, key.name))
+        await provisioning.save_key(
+            conn, key.tenant_id, key.name, value, permissions=key.allows, limits=key.limits
+        )
+        written[key.name] = value
+    for client in _client_lines(seeded, pharmacies):
+        secret = _secret(settings, client.name)
+        await provisioning.save_client(
+            conn,
+            client.tenant_id,
+            client.client_id,
+            scopes=client.allows,
+            secret=secret,
+            doctor_id=client.doctor_id,
+            branch_id=client.branch_id,
+            limits=client.limits,
+        )
+        written[client.name] = f"{client.client_id}:{secret}"
+    return written
+
+
+def _secret(settings: Settings, name: str) -> str:
+    """The same at every run of one installation."""
+    derived = keys.purpose_key(settings.secret_key.get_secret_value(), f"seed {name}")
+    return urlsafe_b64encode(derived).decode().rstrip("=")
+
+
+async def _until_catalogue(pool: Pool, seconds: float) -> None:
+    """The gateway learns the catalogue over Kafka, and it must run for that."""
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + seconds
+    while True:
+        async with database.transaction(pool) as conn:
+            if await catalogue.is_there(conn):
+                return
+        if loop.time() > give_up:
+            raise Unavailable(
+                f"no catalogue has arrived within {seconds:.0f} s: is the gateway running, and has one been "
+                "activated by `python -m services.safety_check load csv FILE --activate`?"
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _register(conn: Connection, seeded: list[Seeded]) -> None:
+    """Everything for everybody, but for two medicines that the first clinic has yet to register."""
+    medicines = await catalogue.codes(conn, kind="MEDICATION")
+    known = await catalogue.products(conn, seeded[0].tenant_id, medicines)
+    others = [
+        code
+        for code in medicines
+        if not {one.name.casefold() for one in known[code].product.active_ingredients} & ALWAYS_REGISTERED
+    ]
+    left_out = frozenset(others[-UNREGISTERED:])
+    for index, one in enumerate(seeded):
+        except_for = left_out if index == 0 else frozenset()
+        await provisioning.register_products(conn, one.tenant_id, (), except_for=except_for)
+
+
+def _write(output: Path, lines: dict[str, str]) -> None:
+    """All at once, and for its owner alone: the file holds secrets."""
+    arriving = output.with_name(f"{output.name}.arriving")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(arriving, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(f"{name}={value}\n" for name, value in lines.items())
+    arriving.replace(output)

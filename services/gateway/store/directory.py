@@ -1,0 +1,422 @@
+"""Patients and doctors of a provider, and the patients that an issue has not yet revealed (DESIGN 3.1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from uuid import UUID
+
+from asyncpg import Record
+
+from contracts.directory_events import PatientFactsChanged
+from contracts.values import Doctor, Patient
+from shared.database import Connection
+from shared.errors import Conflict
+
+
+class PatientExists(Conflict):
+    """The provider has a patient with this document already."""
+
+    default_code = "patient_exists"
+
+    def __init__(self, patient_id: UUID) -> None:
+        super().__init__(f"patient {patient_id} has this document")
+        self.patient_id = patient_id
+
+
+class PatientConflict(Conflict):
+    """A known document was sent with other names or another birth date."""
+
+    default_code = "patient_conflict"
+
+
+@dataclass(frozen=True)
+class KnownPatient:
+    """A patient on file; `version` rises with every change."""
+
+    record: Patient
+    version: int
+    revealed: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class KnownDoctor:
+    """A doctor on file."""
+
+    record: Doctor
+    version: int
+    registration_status: str
+    registration_valid_until: date | None
+    created_at: datetime
+    updated_at: datetime
+
+    def standing(self, today: date) -> str:
+        """`registration_status` as it is today: a registration that has run out is `EXPIRED`."""
+        ends = self.registration_valid_until
+        if self.registration_status == "ACTIVE" and ends is not None and ends < today:
+            return "EXPIRED"
+        return self.registration_status
+
+
+def _patient(row: Record) -> KnownPatient:
+    return KnownPatient(
+        Patient.model_validate_json(row["record"]),
+        row["version"],
+        row["revealed"],
+        row["created_at"],
+        row["updated_at"],
+    )
+
+
+async def find_patient(conn: Connection, tenant_id: UUID, patient_id: UUID) -> KnownPatient | None:
+    """A patient that the provider may see."""
+    row = await conn.fetchrow(
+        """
+        SELECT record, version, revealed, created_at, updated_at
+          FROM patient
+         WHERE (tenant_id, patient_id) = ($1, $2)
+           AND revealed
+        """,
+        tenant_id,
+        patient_id,
+    )
+    return None if row is None else _patient(row)
+
+
+async def patients_by_document(
+    conn: Connection, tenant_id: UUID, number: str, kind: str | None, *, limit: int, offset: int
+) -> tuple[list[KnownPatient], int]:
+    """Those with this document number, newest first, and how many there are."""
+    rows = await conn.fetch(
+        """
+        WITH found AS (SELECT record, version, revealed, created_at, updated_at, patient_id
+                         FROM patient
+                        WHERE (tenant_id, document_number) = ($1, $2)
+                          AND ($3::text IS NULL OR document_type = $3)
+                          AND revealed)
+        SELECT counted.total, page.*
+          FROM (SELECT count(*) AS total FROM found) AS counted
+          LEFT JOIN LATERAL (SELECT * FROM found
+                              ORDER BY created_at DESC, patient_id DESC
+                              LIMIT $4 OFFSET $5) AS page ON true
+        """,
+        tenant_id,
+        number,
+        kind,
+        limit,
+        offset,
+    )
+    return [_patient(row) for row in rows if row["record"] is not None], rows[0]["total"]
+
+
+async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, now: datetime) -> KnownPatient:
+    """A new patient on file. One that an issue has not yet revealed is taken over, under the id it has.
+
+    Raises PatientExists, of two at the same moment for the second.
+    """
+    if await _insert(conn, tenant_id, patient, revealed=True, digest=None, now=now):
+        return KnownPatient(patient, patient.facts_version, True, now, now)
+    found, _ = await _held(conn, tenant_id, patient)
+    if found.revealed:
+        raise PatientExists(found.record.patient_id)
+    return await _replace(conn, tenant_id, found, patient, revealed=True, created_at=now, now=now)
+
+
+async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, now: datetime) -> Patient:
+    """The patient that an issue is about, as its command shall carry them.
+
+    An unknown document makes a row that nobody sees until `reveal_patient`; a known one is that record, if
+    names and birth date agree. Raises PatientConflict.
+    """
+    digest = None if patient.document_number else _digest(patient)
+    if await _insert(conn, tenant_id, patient, revealed=False, digest=digest, now=now):
+        return patient
+    found, same = await _held(conn, tenant_id, patient, digest)
+    if not found.revealed:
+        kept = await _replace(conn, tenant_id, found, patient, revealed=False, created_at=None, now=now)
+        return kept.record
+    if not same:
+        raise PatientConflict("names or birth date differ from the record")
+    return found.record
+
+
+async def reveal_patient(
+    conn: Connection, tenant_id: UUID, patient: Patient, now: datetime
+) -> PatientFactsChanged | None:
+    """The first success of an issue puts its patient on file, as they were in it.
+
+    What is returned is to be announced: simultaneous issues had sent other facts meanwhile.
+    """
+    row = await conn.fetchrow(
+        """
+        SELECT record, version, revealed, created_at, updated_at
+          FROM patient
+         WHERE (tenant_id, patient_id) = ($1, $2)
+           AND NOT revealed
+           FOR NO KEY UPDATE
+        """,
+        tenant_id,
+        patient.patient_id,
+    )
+    if row is None:
+        return None
+    found = _patient(row)
+    revealed = await _replace(conn, tenant_id, found, patient, revealed=True, created_at=now, now=now)
+    if revealed.version == patient.facts_version:
+        return None
+    return PatientFactsChanged(tenant_id=tenant_id, facts=revealed.record.facts)
+
+
+async def forget_unrevealed(conn: Connection, *, before: datetime, limit: int) -> int:
+    """Remove patients of issues that were refused, and not tried again since `before`; how many it were."""
+    removed = await conn.fetch(
+        """
+        DELETE FROM patient
+         WHERE (tenant_id, patient_id) IN (SELECT tenant_id, patient_id
+                                             FROM patient
+                                            WHERE NOT revealed AND updated_at < $1
+                                            ORDER BY updated_at
+                                            LIMIT $2
+                                              FOR UPDATE SKIP LOCKED)
+        RETURNING patient_id
+        """,
+        before,
+        limit,
+    )
+    return len(removed)
+
+
+async def _insert(
+    conn: Connection,
+    tenant_id: UUID,
+    patient: Patient,
+    *,
+    revealed: bool,
+    digest: bytes | None,
+    now: datetime,
+) -> bool:
+    """False when somebody has the document, or the digest, already."""
+    made = await conn.fetchval(
+        """
+        INSERT INTO patient (tenant_id, patient_id, version, document_type, document_number, content_digest,
+                             revealed, record, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+            ON CONFLICT DO NOTHING
+        RETURNING true
+        """,
+        tenant_id,
+        patient.patient_id,
+        patient.facts_version,
+        patient.document_type if patient.document_number else None,
+        patient.document_number,
+        digest,
+        revealed,
+        patient.model_dump_json(),
+        now,
+    )
+    return made is True
+
+
+async def _held(
+    conn: Connection, tenant_id: UUID, patient: Patient, digest: bytes | None = None
+) -> tuple[KnownPatient, bool]:
+    """The row that has the patient's document or digest, held, and whether it is of the same person."""
+    row = await conn.fetchrow(
+        """
+        SELECT record, version, revealed, created_at, updated_at
+          FROM patient
+         WHERE tenant_id = $1
+           AND ((document_number, document_type) = ($2, $3) OR (content_digest = $4 AND NOT revealed))
+           FOR NO KEY UPDATE
+        """,
+        tenant_id,
+        patient.document_number,
+        patient.document_type,
+        digest,
+    )
+    if row is None:
+        raise Conflict("the patient's row went away at this moment")
+    found = _patient(row)
+    return found, _person(found.record) == _person(patient)
+
+
+async def _replace(
+    conn: Connection,
+    tenant_id: UUID,
+    found: KnownPatient,
+    patient: Patient,
+    *,
+    revealed: bool,
+    created_at: datetime | None,
+    now: datetime,
+) -> KnownPatient:
+    """Put what was sent in the place of a row that nobody has seen; a difference raises its version."""
+    kept = patient.model_copy(
+        update={"patient_id": found.record.patient_id, "facts_version": found.record.facts_version}
+    )
+    version = found.version
+    if kept != found.record or patient.facts_version > found.version:
+        version += 1
+        kept = kept.model_copy(update={"facts_version": version})
+    await conn.execute(
+        """
+        UPDATE patient
+           SET record = $3, version = $4, revealed = $5,
+               created_at = coalesce($6, created_at), updated_at = $7,
+               content_digest = CASE WHEN $5 THEN NULL ELSE content_digest END
+         WHERE (tenant_id, patient_id) = ($1, $2)
+        """,
+        tenant_id,
+        kept.patient_id,
+        kept.model_dump_json(),
+        version,
+        revealed,
+        created_at,
+        now,
+    )
+    return KnownPatient(kept, version, revealed, created_at or found.created_at, now)
+
+
+def _person(patient: Patient) -> tuple[object, ...]:
+    """What must agree when a document is sent again: names, without regard to case, and birth date."""
+    names = (patient.first_name, patient.last_name, patient.second_last_name)
+    return (*((name or "").casefold() for name in names), patient.date_of_birth)
+
+
+def _digest(patient: Patient) -> bytes:
+    content = patient.model_copy(update={"patient_id": UUID(int=0), "facts_version": 1})
+    return sha256(content.model_dump_json().encode()).digest()
+
+
+def _doctor(row: Record) -> KnownDoctor:
+    return KnownDoctor(
+        Doctor.model_validate_json(row["record"]),
+        row["version"],
+        row["registration_status"],
+        row["registration_valid_until"],
+        row["created_at"],
+        row["updated_at"],
+    )
+
+
+async def find_doctor(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> KnownDoctor | None:
+    row = await conn.fetchrow(
+        """
+        SELECT record, version, registration_status, registration_valid_until, created_at, updated_at
+          FROM doctor
+         WHERE (tenant_id, doctor_id) = ($1, $2)
+        """,
+        tenant_id,
+        doctor_id,
+    )
+    return None if row is None else _doctor(row)
+
+
+async def list_doctors(
+    conn: Connection,
+    tenant_id: UUID,
+    *,
+    number: str | None,
+    status: str | None,
+    today: date,
+    limit: int,
+    offset: int,
+) -> tuple[list[KnownDoctor], int]:
+    """Newest first, of this licence number and this standing today; and how many there are."""
+    rows = await conn.fetch(
+        """
+        WITH found AS (SELECT doctor_id, record, version, registration_status, registration_valid_until,
+                              created_at, updated_at
+                         FROM doctor
+                        WHERE tenant_id = $1
+                          AND ($2::text IS NULL OR medical_license_number = $2)
+                          AND ($3::text IS NULL OR $3 = CASE
+                                WHEN registration_status = 'ACTIVE' AND registration_valid_until < $4
+                                THEN 'EXPIRED' ELSE registration_status END))
+        SELECT counted.total, page.*
+          FROM (SELECT count(*) AS total FROM found) AS counted
+          LEFT JOIN LATERAL (SELECT * FROM found
+                              ORDER BY created_at DESC, doctor_id DESC
+                              LIMIT $5 OFFSET $6) AS page ON true
+        """,
+        tenant_id,
+        number,
+        status,
+        today,
+        limit,
+        offset,
+    )
+    return [_doctor(row) for row in rows if row["record"] is not None], rows[0]["total"]
+
+
+async def doctors_by_license(
+    conn: Connection, tenant_id: UUID, number: str, institution: str | None = None
+) -> list[KnownDoctor]:
+    """Those with this licence number, of one institution or of any."""
+    rows = await conn.fetch(
+        """
+        SELECT record, version, registration_status, registration_valid_until, created_at, updated_at
+          FROM doctor
+         WHERE (tenant_id, medical_license_number) = ($1, $2)
+           AND ($3::text IS NULL OR institution_slug = $3)
+         ORDER BY institution_slug
+        """,
+        tenant_id,
+        number,
+        institution,
+    )
+    return [_doctor(row) for row in rows]
+
+
+async def save_doctor(
+    conn: Connection,
+    tenant_id: UUID,
+    doctor: Doctor,
+    *,
+    status: str,
+    valid_until: date | None,
+    now: datetime,
+) -> tuple[UUID, int | None]:
+    """The doctor of this institution and licence, made or changed; an existing one keeps its id.
+
+    The version is None where nothing changed.
+    """
+    found = await conn.fetchval(
+        """
+        SELECT doctor_id
+          FROM doctor
+         WHERE (tenant_id, institution_slug, medical_license_number) = ($1, $2, $3)
+           FOR UPDATE
+        """,
+        tenant_id,
+        doctor.medical_license_verification_institution_slug,
+        doctor.medical_license_number,
+    )
+    record = doctor.model_copy(update={"doctor_id": found or doctor.doctor_id})
+    version = await conn.fetchval(
+        """
+        INSERT INTO doctor (tenant_id, doctor_id, version, institution_slug, medical_license_number,
+                            registration_status, registration_valid_until, record, created_at, updated_at)
+        VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $8)
+            ON CONFLICT ON CONSTRAINT doctor_license_key DO UPDATE
+           SET version = doctor.version + 1, registration_status = EXCLUDED.registration_status,
+               registration_valid_until = EXCLUDED.registration_valid_until,
+               record = EXCLUDED.record, updated_at = EXCLUDED.updated_at
+         WHERE (doctor.registration_status, doctor.registration_valid_until, doctor.record)
+               IS DISTINCT FROM
+               (EXCLUDED.registration_status, EXCLUDED.registration_valid_until, EXCLUDED.record)
+        RETURNING version
+        """,
+        tenant_id,
+        record.doctor_id,
+        doctor.medical_license_verification_institution_slug,
+        doctor.medical_license_number,
+        status,
+        valid_until,
+        record.model_dump_json(),
+        now,
+    )
+    return record.doctor_id, version

@@ -1,0 +1,63 @@
+"""Final PDF copies: one for each leading page a prescription may have, and each language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.notification_events import DocumentFinished
+from services.gateway.store.reading import TENANT, reading
+from shared.database import Connection, Pool
+
+
+@dataclass(frozen=True)
+class Which:
+    """One copy: of whose prescription, with which leading page, in which language."""
+
+    tenant_id: UUID
+    prescription_id: UUID
+    face: str
+    language: str
+
+
+async def find(pool: Pool, which: Which) -> bytes | None:
+    async with reading(pool) as conn:
+        content: bytes | None = await conn.fetchval(
+            f"""
+            {TENANT}
+            SELECT copy.content
+              FROM present
+             CROSS JOIN LATERAL (
+                   SELECT content
+                     FROM document
+                    WHERE (tenant_id, prescription_id, face, language) = (present.id, $2, $3, $4)
+                   OFFSET 0) AS copy
+            """,
+            str(which.tenant_id),
+            which.prescription_id,
+            which.face,
+            which.language,
+        )
+    return content
+
+
+async def keep(conn: Connection, document: DocumentFinished, *, face: str, made_at: datetime) -> None:
+    """Keep the first copy of its kind: a document that was handed out never changes."""
+    await conn.execute(
+        """
+        INSERT INTO document (tenant_id, prescription_id, face, language, document_id, revision, sha256,
+                              content, made_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT DO NOTHING
+        """,
+        document.tenant_id,
+        document.prescription_id,
+        face,
+        document.language,
+        document.document_id,
+        document.revision,
+        document.sha256,
+        document.content,
+        made_at,
+    )

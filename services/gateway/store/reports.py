@@ -1,0 +1,36 @@
+"""What pharmacies have reported over Kafka: the request of each report, found by the report's own id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.database import Connection
+
+
+@dataclass(frozen=True)
+class EarlierReport:
+    """A report of this client that had the same id; `status` and `body` are None while it still runs."""
+
+    request_id: UUID
+    prescription_id: UUID | None
+    status: int | None
+    body: bytes | None
+
+
+async def find_earlier(conn: Connection, client: str, report_id: str) -> EarlierReport | None:
+    row = await conn.fetchrow(
+        """
+        SELECT request_id, prescription_id, response_status, response_body
+          FROM request
+         WHERE (client, source, idempotency_key) = ($1, 'kafka', $2)
+           AND holds_key
+        """,
+        client,
+        report_id,
+    )
+    if row is None:
+        return None
+    return EarlierReport(
+        row["request_id"], row["prescription_id"], row["response_status"], row["response_body"]
+    )

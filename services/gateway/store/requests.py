@@ -1,0 +1,296 @@
+"""Requests: what was asked under which key, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from services.gateway.messages.answers import Answer
+from services.gateway.messages.requests import Asked, Request
+from services.gateway.store.reading import TENANT, reading
+from shared.database import Connection, Pool
+
+KEPT: Final = timedelta(days=7)
+PRUNED_AT_ONCE_MAX: Final = 1_000
+
+
+_COLUMNS: Final = """request_id, tenant_id, client, source, idempotency_key, method, path, content_digest,
+       kind, context, prescription_id, state, accepted_at, finished_at,
+       response_status, response_headers, response_body"""
+
+
+async def open(conn: Connection, request: Request) -> bool:
+    """Accept a request, with its answer if it has one; False if another holds its key.
+
+    The transaction becomes the tenant's.
+    """
+    asked, answer = request.asked, request.answer
+    # The tenant of the row is what set_config returns, so the policy that checks the row always meets it.
+    found = await conn.fetchval(
+        """
+        INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path,
+                             content_digest, kind, context, prescription_id, accepted_at, holds_key,
+                             state, finished_at, response_status, response_headers, response_body)
+        VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7,
+                $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+            ON CONFLICT DO NOTHING
+        RETURNING true
+        """,
+        asked.request_id,
+        str(asked.tenant_id),
+        asked.client,
+        asked.source,
+        asked.idempotency_key,
+        asked.method,
+        asked.path,
+        asked.content_digest,
+        request.kind,
+        orjson.dumps(request.context or {}).decode(),
+        request.prescription_id,
+        request.accepted_at,
+        _holds_key(asked.source, answer),
+        _state(answer),
+        None if answer is None else request.accepted_at,
+        None if answer is None else answer.status,
+        None if answer is None else _headers(answer),
+        None if answer is None else answer.content(),
+    )
+    return found is True
+
+
+def _state(answer: Answer | None) -> str:
+    if answer is None:
+        return "PENDING"
+    return "SUCCEEDED" if answer.succeeded else "FAILED"
+
+
+def _holds_key(source: str, answer: Answer | None) -> bool:
+    """A refusal frees its key, except in a report: who repeats its id gets the refusal again (ruling 6.2)."""
+    return source == "kafka" or answer is None or answer.succeeded
+
+
+async def set_answered(conn: Connection, request_id: UUID, answer: Answer, *, finished_at: datetime) -> None:
+    """Store the answer of a request that this transaction has opened."""
+    await conn.execute(
+        """
+        UPDATE request
+           SET state = $2, finished_at = $3, response_status = $4, response_headers = $5, response_body = $6
+         WHERE request_id = $1
+        """,
+        request_id,
+        _state(answer),
+        finished_at,
+        answer.status,
+        _headers(answer),
+        answer.content(),
+    )
+
+
+async def find_holder(pool: Pool, asked: Asked, *, now: datetime) -> Request | None:
+    """The request that holds this key: it runs, has succeeded, or is a report."""
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(
+            f"""
+            {TENANT}
+            SELECT request.*
+              FROM present
+             CROSS JOIN LATERAL (
+                   SELECT {_COLUMNS}
+                     FROM request
+                    WHERE tenant_id = present.id
+                      AND (client, source, idempotency_key) = ($2, $3, $4)
+                      AND holds_key
+                      AND accepted_at > $5
+                   OFFSET 0) AS request
+            """,
+            str(asked.tenant_id),
+            asked.client,
+            asked.source,
+            asked.idempotency_key,
+            now - KEPT,
+        )
+    return None if row is None else _request(row)
+
+
+async def free_expired_key(conn: Connection, asked: Asked, *, now: datetime) -> None:
+    """Let go of a key whose seven days are over; its request is pruned later."""
+    await conn.execute(
+        """
+        UPDATE request
+           SET holds_key = false
+         WHERE (client, source, idempotency_key) = ($1, $2, $3)
+           AND holds_key
+           AND accepted_at <= $4
+           AND state <> 'PENDING'
+        """,
+        asked.client,
+        asked.source,
+        asked.idempotency_key,
+        now - KEPT,
+    )
+
+
+async def find(pool: Pool, *, tenant_id: UUID, client: str, request_id: UUID) -> Request | None:
+    """A client's own request, over HTTP or Kafka."""
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(
+            f"""
+            {TENANT}
+            SELECT request.*
+              FROM present
+             CROSS JOIN LATERAL (
+                   SELECT {_COLUMNS}
+                     FROM request
+                    WHERE tenant_id = present.id
+                      AND request_id = $3
+                      AND client = $2
+                      AND source <> 'document'
+                   OFFSET 0) AS request
+            """,
+            str(tenant_id),
+            client,
+            request_id,
+        )
+    return None if row is None else _request(row)
+
+
+async def find_newest(pool: Pool, *, tenant_id: UUID, client: str, key: str) -> Request | None:
+    """The newest request under a key, refused ones too."""
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(
+            f"""
+            {TENANT}
+            SELECT request.*
+              FROM present
+             CROSS JOIN LATERAL (
+                   SELECT {_COLUMNS}
+                     FROM request
+                    WHERE tenant_id = present.id
+                      AND (client, idempotency_key) = ($2, $3)
+                      AND source <> 'document'
+                    ORDER BY accepted_at DESC, request_id DESC
+                    LIMIT 1) AS request
+            """,
+            str(tenant_id),
+            client,
+            key,
+        )
+    return None if row is None else _request(row)
+
+
+async def answers(pool: Pool, request_ids: Sequence[UUID]) -> dict[UUID, Answer]:
+    """The answers that have come, of requests whose clients wait here."""
+    async with reading(pool) as conn:
+        rows = await conn.fetch(
+            """
+            SELECT request_id, response_status, response_headers, response_body
+              FROM request
+             WHERE request_id = ANY ($1::uuid[])
+               AND response_status IS NOT NULL
+            """,
+            request_ids,
+        )
+    return {row["request_id"]: _answer(row) for row in rows}
+
+
+async def lock_pending(conn: Connection, request_id: UUID) -> Request | None:
+    """The request that an outcome answers, locked; None if it was answered before, or is none of ours."""
+    row = await conn.fetchrow(
+        f"""
+        SELECT {_COLUMNS}
+          FROM request
+         WHERE request_id = $1
+           AND state = 'PENDING'
+           FOR NO KEY UPDATE
+        """,
+        request_id,
+    )
+    return None if row is None else _request(row)
+
+
+async def finish(
+    conn: Connection, request: Request, answer: Answer, *, prescription_id: UUID | None, finished_at: datetime
+) -> None:
+    """Store the answer, and tell every instance: whoever waits hears of it when this commits."""
+    await conn.fetchval(
+        """
+        WITH finished AS (
+            UPDATE request
+               SET state = $2, holds_key = $3, finished_at = $4, prescription_id = $5,
+                   response_status = $6, response_headers = $7, response_body = $8
+             WHERE request_id = $1
+            RETURNING request_id)
+        SELECT pg_notify('outcome', request_id::text)
+          FROM finished
+        """,
+        request.asked.request_id,
+        _state(answer),
+        _holds_key(request.asked.source, answer),
+        finished_at,
+        prescription_id,
+        answer.status,
+        _headers(answer),
+        answer.content(),
+    )
+
+
+async def prune(pool: Pool, *, now: datetime) -> int:
+    """Forget finished requests after their seven days; a piece at a time, so that no lock lasts."""
+    forgotten = 0
+    while True:
+        async with reading(pool) as conn:
+            result = await conn.execute(
+                """
+                DELETE FROM request
+                 WHERE ctid = ANY (ARRAY(
+                       SELECT ctid
+                         FROM request
+                        WHERE finished_at < $1
+                        LIMIT $2))
+                """,
+                now - KEPT,
+                PRUNED_AT_ONCE_MAX,
+            )
+        count = int(result.rsplit(" ", 1)[1])
+        forgotten += count
+        if count < PRUNED_AT_ONCE_MAX:
+            return forgotten
+
+
+def _headers(answer: Answer) -> str:
+    return orjson.dumps(dict(answer.headers)).decode()
+
+
+def _asked(row: asyncpg.Record) -> Asked:
+    return Asked(
+        request_id=row["request_id"],
+        tenant_id=row["tenant_id"],
+        client=row["client"],
+        method=row["method"],
+        path=row["path"],
+        content_digest=row["content_digest"],
+        idempotency_key=row["idempotency_key"],
+        source=row["source"],
+    )
+
+
+def _answer(row: asyncpg.Record) -> Answer:
+    return Answer(row["response_status"], row["response_body"], orjson.loads(row["response_headers"]))
+
+
+def _request(row: asyncpg.Record) -> Request:
+    return Request(
+        asked=_asked(row),
+        kind=row["kind"],
+        accepted_at=row["accepted_at"],
+        prescription_id=row["prescription_id"],
+        context=orjson.loads(row["context"]),
+        state=row["state"],
+        finished_at=row["finished_at"],
+        answer=None if row["response_status"] is None else _answer(row),
+    )

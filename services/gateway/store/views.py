@@ -1,0 +1,245 @@
+"""The views that reads are answered from; a row only ever moves to a higher revision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from contracts.values import Dispensation, Prescription
+from services.gateway.messages import by_the_clock, provider_settings
+from services.gateway.messages.prescriptions import partly_dispensed
+from services.gateway.store.reading import TENANT, reading
+from shared.database import Connection, Pool
+
+# What is due by the clock counts as happened: a timed-out claim holds nothing, what is over has expired.
+_SHOWN_STATUS: Final = """CASE WHEN status <> 'submitted' THEN status
+                WHEN valid_until <= $2 AND (claim_expires_at IS NULL OR claim_expires_at <= $2) THEN 'expired'
+                WHEN partly_dispensed THEN 'partly_dispensed'
+                ELSE status END"""
+
+
+# Which of these words one status of the dialect means.
+SHOWN_AS: Final = {
+    "PRESCRIPTION_DRAFT": ("draft",),
+    "PRESCRIPTION_PENDING": ("pending_review", "validated", "signed"),
+    "PRESCRIPTION_ISSUED": ("submitted",),
+    "PRESCRIPTION_PARTIALLY_DISPENSED": ("partly_dispensed",),
+    "PRESCRIPTION_DISPENSED": ("dispensed",),
+    "PRESCRIPTION_VOIDED": ("cancelled",),
+    "PRESCRIPTION_EXPIRED": ("expired",),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A prescription as it is stored, and how long links to its document live."""
+
+    prescription: Prescription
+    download_url_ttl_h: int
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a list shows; `statuses` are the view's words: internal ones, and `partly_dispensed`."""
+
+    prescription_code: str | None = None
+    patient_id: UUID | None = None
+    doctor_id: UUID | None = None
+    statuses: Sequence[str] | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+async def keep(conn: Connection, prescription: Prescription) -> None:
+    """Show this state, and each pharmacy its dispensations, unless a higher revision is shown already."""
+    held = by_the_clock.live(prescription)
+    await conn.execute(
+        """
+        INSERT INTO prescription_view AS shown
+               (tenant_id, prescription_id, revision, version, status, partly_dispensed, claim_expires_at,
+                prescription_code, patient_id, doctor_id, created_at, valid_until, state)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            ON CONFLICT (tenant_id, prescription_id) DO UPDATE
+           SET revision = excluded.revision, version = excluded.version, status = excluded.status,
+               partly_dispensed = excluded.partly_dispensed, claim_expires_at = excluded.claim_expires_at,
+               prescription_code = excluded.prescription_code, patient_id = excluded.patient_id,
+               doctor_id = excluded.doctor_id, created_at = excluded.created_at,
+               valid_until = excluded.valid_until, state = excluded.state
+         WHERE shown.revision < excluded.revision
+        """,
+        prescription.tenant_id,
+        prescription.prescription_id,
+        prescription.revision,
+        prescription.version,
+        prescription.status.value,
+        partly_dispensed(prescription),
+        held.expires_at if held else None,
+        prescription.prescription_code,
+        prescription.patient.patient_id,
+        prescription.doctor.doctor_id,
+        prescription.created_at,
+        prescription.valid_until,
+        _json(prescription),
+    )
+    if prescription.dispensations:
+        await _keep_dispensations(conn, prescription)
+
+
+async def _keep_dispensations(conn: Connection, prescription: Prescription) -> None:
+    await conn.executemany(
+        """
+        INSERT INTO dispensation_view AS shown
+               (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
+                status, started_at, expires_at, state)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
+           SET revision = excluded.revision, status = excluded.status, expires_at = excluded.expires_at,
+               state = excluded.state
+         WHERE shown.revision < excluded.revision
+        """,
+        [
+            (
+                one.pharmacy.tenant_id,
+                one.dispensation_id,
+                prescription.tenant_id,
+                prescription.prescription_id,
+                prescription.prescription_code,
+                one.pharmacy.branch_id,
+                prescription.revision,
+                one.status.value,
+                one.started_at,
+                one.expires_at,
+                _json(for_pharmacy(prescription, one)),
+            )
+            for one in prescription.dispensations
+            if one.source == "dispensing"
+        ],
+    )
+
+
+def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Prescription:
+    """Without diagnoses, notes, findings, contact data, and what other pharmacies did (section 6.3)."""
+    patient = prescription.patient.model_copy(
+        update={
+            "guardian": None,
+            "sex": None,
+            "nationality_country_code": None,
+            "passport_issuing_country": None,
+            "area_code": None,
+            "phone_number": None,
+            "email_address": None,
+            "allergies": (),
+        }
+    )
+    return prescription.model_copy(
+        update={
+            "patient": patient,
+            "diagnoses": (),
+            "allergies": (),
+            "notes": None,
+            "laboratory_notes": None,
+            "diagnostic_test_notes": None,
+            "findings": (),
+            "unmatched_acknowledgements": (),
+            "coverage": {},
+            "not_evaluated": (),
+            "seal": None,
+            "void": None,
+            "dispensations": (dispensation,),
+        }
+    )
+
+
+def _json(prescription: Prescription) -> bytes:
+    return prescription.__pydantic_serializer__.to_json(prescription)
+
+
+async def find(
+    pool: Pool, *, tenant_id: UUID, prescription_id: UUID, doctor_id: UUID | None = None
+) -> Shown | None:
+    """A prescription of this provider; for a client bound to a doctor, only that doctor's."""
+    async with reading(pool) as conn:
+        row = await conn.fetchrow(
+            f"""
+            {TENANT}
+            SELECT view.state, view.download_url_ttl_h
+              FROM present
+             CROSS JOIN LATERAL (
+                   SELECT state,
+                          (SELECT value
+                             FROM setting
+                            WHERE (tenant_id, name) = (present.id, 'download_url_ttl_h')
+                          ) AS download_url_ttl_h
+                     FROM prescription_view
+                    WHERE (tenant_id, prescription_id) = (present.id, $2)
+                      AND ($3::uuid IS NULL OR doctor_id = $3)
+                   OFFSET 0) AS view
+            """,
+            str(tenant_id),
+            prescription_id,
+            doctor_id,
+        )
+    if row is None:
+        return None
+    hours = row["download_url_ttl_h"]
+    return Shown(
+        Prescription.model_validate_json(row["state"]),
+        provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
+    )
+
+
+async def page(
+    pool: Pool, *, tenant_id: UUID, now: datetime, wanted: Filter, limit: int, offset: int
+) -> tuple[list[Prescription], int]:
+    """One page, newest first, and how many in all. Moments compare as they are shown: in seconds."""
+    async with reading(pool) as conn:
+        rows = await conn.fetch(
+            f"""
+            {TENANT},
+            found AS (
+                SELECT view.*
+                  FROM present
+                 CROSS JOIN LATERAL (
+                       SELECT prescription_id, created_at
+                         FROM prescription_view
+                        WHERE tenant_id = present.id
+                          AND ($3::text IS NULL OR prescription_code = $3)
+                          AND ($4::uuid IS NULL OR patient_id = $4)
+                          AND ($5::uuid IS NULL OR doctor_id = $5)
+                          AND ($6::text[] IS NULL OR {_SHOWN_STATUS} = ANY ($6))
+                          AND ($7::timestamptz IS NULL OR date_trunc('second', created_at) >= $7)
+                          AND ($8::timestamptz IS NULL OR date_trunc('second', created_at) <= $8)
+                          AND $2::timestamptz IS NOT NULL
+                       OFFSET 0) AS view),
+            wanted AS (
+                SELECT prescription_id, created_at
+                  FROM found
+                 ORDER BY created_at DESC, prescription_id DESC
+                 LIMIT $9 OFFSET $10)
+            SELECT (SELECT count(*) FROM found) AS total, kept.state
+              FROM (VALUES (1)) AS always (one)
+              LEFT JOIN (wanted
+                   CROSS JOIN present
+                   CROSS JOIN LATERAL (
+                         SELECT state
+                           FROM prescription_view
+                          WHERE (tenant_id, prescription_id) = (present.id, wanted.prescription_id)
+                         OFFSET 0) AS kept) ON true
+             ORDER BY wanted.created_at DESC, wanted.prescription_id DESC
+            """,
+            str(tenant_id),
+            now,
+            wanted.prescription_code,
+            wanted.patient_id,
+            wanted.doctor_id,
+            wanted.statuses,
+            wanted.created_from,
+            wanted.created_to,
+            limit,
+            offset,
+        )
+    shown = [Prescription.model_validate_json(row["state"]) for row in rows if row["state"] is not None]
+    return shown, rows[0]["total"]

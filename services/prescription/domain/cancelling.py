@@ -1,0 +1,83 @@
+"""Calling a prescription off: the medical decision wins over every pharmacy's claim."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from services.prescription.domain import dispensing
+from services.prescription.domain.history import Action, Change, DispensationNote, Note, Occasion
+from services.prescription.domain.prescription import (
+    Cancellation,
+    Prescription,
+    Said,
+    Say,
+    Signature,
+    SignatureStatus,
+)
+from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.domain.state_table import Move, Status
+
+
+def cancel(
+    prescription: Prescription,
+    *,
+    reason: str | None,
+    occasion: Occasion,
+    reason_code: str = "PRESCRIBER_DECISION",
+    doctor_id: UUID | None = None,
+) -> Prescription:
+    """Call it off; a live dispensation ends in the same commit, and what was handed over stays recorded."""
+    target = prescription.admit(Move.TO_CANCELLED, asked_for=Status.CANCELLED)
+    if not reason:
+        refuse_if([Failing("reason", "required", "Is required.")])
+    assert reason is not None
+    live = prescription.live_dispensation
+    stopped = dispensing.ended_by_prescriber(live, occasion.at) if live else None
+    changed = replace(
+        prescription,
+        status=target.status,
+        cancellation=Cancellation(
+            reason=reason, reason_code=reason_code, doctor_id=doctor_id, at=occasion.at
+        ),
+        signature=_void(prescription.signature),
+        dispensations=tuple(
+            stopped if stopped and one.id == stopped.id else one for one in prescription.dispensations
+        ),
+    )
+    notes = [Note(action=Action.STATUS_CHANGED, changes=(Change("reason_code", None, reason_code),))]
+    say = [Say(Said.ENDED)] if prescription.status is Status.SUBMITTED else []
+    if stopped:
+        note = DispensationNote(stopped.id, stopped.status, ())
+        notes.insert(0, Note(action=Action.DISPENSATION_ENDED, dispensation=note))
+        say.insert(0, Say(Said.STOPPED, stopped))
+    return prescription.becomes(changed, occasion, *notes, say=say)
+
+
+def void(
+    prescription: Prescription,
+    *,
+    reason: str,
+    reason_code: str,
+    doctor_id: UUID | None,
+    occasion: Occasion,
+) -> Prescription:
+    """Cancel in the other dialect's words. Repeated, with whatever content, nothing changes (rulings 2.5)."""
+    if prescription.status is Status.CANCELLED:
+        return prescription
+    if prescription.status is Status.DISPENSED:
+        raise prescription.refused("R3")
+    if prescription.status is Status.EXPIRED:
+        raise prescription.refused("R5")
+    return cancel(
+        prescription, reason=reason, reason_code=reason_code, doctor_id=doctor_id, occasion=occasion
+    )
+
+
+def refused_attempt(prescription: Prescription, refusal: Refused, occasion: Occasion) -> Prescription:
+    """The same prescription, whose history tells of an attempt that was refused."""
+    return prescription.noted(occasion, Note(action=Action.ATTEMPT_REFUSED, error=refusal.code))
+
+
+def _void(signature: Signature | None) -> Signature | None:
+    if signature is None or signature.status is SignatureStatus.FAILED:
+        return signature
+    return replace(signature, status=SignatureStatus.VOID)

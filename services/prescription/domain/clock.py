@@ -1,0 +1,43 @@
+"""What time alone does to a prescription. Every command is decided on the prescription as of its moment."""
+
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from services.prescription.domain import dispensing
+from services.prescription.domain.history import Occasion
+from services.prescription.domain.prescription import Prescription, Said, Say
+from services.prescription.domain.state_table import Column, Move
+
+
+def as_of(prescription: Prescription, now: datetime) -> Prescription:
+    """The prescription with every time-out and expiry that is due, each told in its history."""
+    occasion = Occasion(at=now)
+    return expire(dispensing.time_out(prescription, occasion), occasion)
+
+
+def expire(prescription: Prescription, occasion: Occasion) -> Prescription:
+    """End it once `valid_until` is past. A live dispensation is waited for; elsewhere nothing happens."""
+    cell = prescription.cell(Move.VALIDITY_PASSES)
+    moves = cell.target is not None and cell.target is not prescription.column
+    if not moves or not prescription.past_validity(occasion.at):
+        return prescription
+    target = prescription.admit(Move.VALIDITY_PASSES)
+    changed = replace(prescription, status=target.status, expired_at=prescription.valid_until)
+    return prescription.becomes(changed, occasion, say=[Say(Said.ENDED)])
+
+
+def next_due(prescription: Prescription) -> datetime | None:
+    """When time will next do something to it; None when it never will."""
+    if live := prescription.live_dispensation:
+        return live.expires_at
+    if prescription.issue is not None:
+        return prescription.issue.deadline
+    return prescription.valid_until if prescription.column is Column.SUBMITTED else None
+
+
+def end_of_day(now: datetime, *, days: int, time_zone: str) -> datetime:
+    """The last second of the day that many days ahead, where the provider is."""
+    zone = ZoneInfo(time_zone)
+    day = now.astimezone(zone).date() + timedelta(days=days)
+    return datetime.combine(day, time(23, 59, 59), zone)

@@ -1,0 +1,88 @@
+"""One line of a prescription, as it was prescribed, in the words of either dialect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveIngredient:
+    """One ingredient of a product: `ingredient` is the row of the knowledge base, None when it knows none."""
+
+    name: str
+    ingredient: str | None = None
+    atc_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A catalogue product as it was when it was prescribed, or handed over instead."""
+
+    product_code: str
+    product_name: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    product_type: str = "MEDICATION"
+    active_ingredients: tuple[ActiveIngredient, ...] = ()
+    strength: str | None = None
+    presentation: str | None = None
+    dosage_unit: str | None = None
+    route: str | None = None
+    pack_format: str | None = None
+    national_code: str | None = None
+    controlled_schedule: str | None = None
+
+    @property
+    def ingredients(self) -> frozenset[str]:
+        """By row of the knowledge base, else by name; empty when nothing is known."""
+        return frozenset(one.ingredient or one.name.casefold() for one in self.active_ingredients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What one line asks for. `quantity` None: it can be dispensed once, in whatever quantity that is."""
+
+    id: UUID
+    position: int
+    medication_name: str
+    product: Product | None = None
+    active_ingredient: str | None = None
+    ingredients: tuple[str, ...] = ()
+    match_status: str = "unmatched"
+    match_score: float | None = None
+    quantity: int | None = None
+    unit: str | None = None
+    dosage: str | None = None
+    route: str | None = None
+    frequency: str | None = None
+    duration: str | None = None
+    duration_days: int | None = None
+    posology: str | None = None
+    dose_amount: str | None = None
+    dose_unit: str | None = None
+    instructions: str | None = None
+    clinical_notes: str | None = None
+    substitution_allowed: bool = True
+
+    @property
+    def product_code(self) -> str | None:
+        return self.product.product_code if self.product else None
+
+    @property
+    def missing_fields(self) -> tuple[str, ...]:
+        """What a reviewer needs and an automatic draft may lack; a posology says it all in one sentence."""
+        if self.posology is not None:
+            return ()
+        return tuple(name for name in ("dosage", "route", "frequency") if getattr(self, name) is None)
+
+
+# A change of one of these may change what the safety check finds.
+SAFETY_RELEVANT: Final = frozenset(
+    {"medication_name", "active_ingredient", "product", "ingredients", "dosage", "route", "frequency"}
+    | {"duration", "duration_days", "quantity", "unit", "posology", "dose_amount", "dose_unit"}
+)
+
+
+def changed_fields(before: Item, after: Item) -> tuple[str, ...]:
+    """The names of the fields in which two versions of a line differ."""
+    return tuple(f.name for f in fields(Item) if getattr(before, f.name) != getattr(after, f.name))

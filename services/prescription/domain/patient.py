@@ -1,0 +1,90 @@
+"""What checks must know of a patient: the facts on file, and which prescriptions are in force."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Final, Self
+from uuid import UUID
+
+from services.prescription.domain.items import Item
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.safety import AskedWith, Verdict, still_blocking
+from services.prescription.domain.state_table import Status
+
+# How long a treatment lasts of which nobody said how long (rulings 1.7).
+UNKNOWN_DURATION_DAYS: Final = 30
+FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Allergy:
+    """One recorded allergy, as the patient's record names it."""
+
+    ingredient: str
+    severity: str = "UNKNOWN"
+    reaction: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the directory says of a patient; `version` rises with each change there."""
+
+    version: int
+    date_of_birth: date | None = None
+    sex: str | None = None
+    allergies: tuple[Allergy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """The facts, and a number that moves whenever a prescription comes into force or leaves it."""
+
+    tenant_id: UUID
+    id: UUID
+    facts: Facts
+    in_force_version: int = 0
+
+    def told(self, facts: Facts) -> Self:
+        """The facts of the higher version, whichever came by."""
+        return replace(self, facts=facts) if facts.version > self.facts.version else self
+
+    def entered_or_left(self) -> Self:
+        return replace(self, in_force_version=self.in_force_version + 1)
+
+    def asked_with(self, prescription: Prescription) -> AskedWith:
+        """What a check of this prescription would be asked about now."""
+        return AskedWith(
+            content_version=prescription.content_version,
+            facts_version=self.facts.version,
+            in_force_version=self.in_force_version,
+        )
+
+
+def counts(verdict: Verdict, prescription: Prescription, patient: Patient, in_force: frozenset[UUID]) -> bool:
+    """Whether a verdict speaks of what is so now; if not, the check is asked for again.
+
+    What came into force after the question is checked against this one in its turn; but a finding that
+    forbids something because of a prescription that has left no longer holds.
+    """
+    asked = verdict.asked_with
+    if (asked.content_version, asked.facts_version) != (prescription.content_version, patient.facts.version):
+        return False
+    blocking = still_blocking(verdict.findings)
+    return all(one.other_prescription_id in (None, *in_force) for one in blocking)
+
+
+def in_force_until(prescription: Prescription) -> datetime | None:
+    """Until when others are checked against this one; FOR_EVER for no end, None for not at all.
+
+    In force are what is being issued or signed, what is signed or submitted, and what was handed over until
+    the treatment ends (rulings 1.7).
+    """
+    under_way = prescription.hidden or prescription.signing
+    if under_way or prescription.status in (Status.SIGNED, Status.SUBMITTED):
+        return FOR_EVER
+    completed = [one.completed_at for one in prescription.dispensations if one.counts and one.completed_at]
+    return max(completed) + timedelta(days=treatment_days(prescription.items)) if completed else None
+
+
+def treatment_days(items: tuple[Item, ...]) -> int:
+    """The longest treatment of the items."""
+    return max((item.duration_days or UNKNOWN_DURATION_DAYS for item in items), default=0)

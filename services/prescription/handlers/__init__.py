@@ -1,0 +1,12 @@
+"""What the prescription service does when asked, or told."""
+
+from services.prescription.handlers import (
+    asked_by_pharmacies,
+    asked_by_prescribers,
+    issuing,
+    refusing,
+    told,
+)
+from services.prescription.handlers.registry import handlers
+
+__all__ = ["asked_by_pharmacies", "asked_by_prescribers", "handlers", "issuing", "refusing", "told"]

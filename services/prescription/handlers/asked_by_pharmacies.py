@@ -1,0 +1,108 @@
+"""What pharmacies ask: of two that want a prescription, one gets it."""
+
+from contracts.prescription_commands import (
+    CancelDispensation,
+    CompleteDispensation,
+    StartDispensation,
+    UpdateDispensation,
+)
+from services.prescription import store
+from services.prescription.commands import commit
+from services.prescription.domain import clock as clockwork
+from services.prescription.domain import dispensing
+from services.prescription.domain.prescription import Prescription
+from services.prescription.handlers.registry import handlers
+from services.prescription.messages import reading, telling
+from services.prescription.messages.reading import DispensingCommand
+from shared import clock
+from shared.database import Connection
+from shared.outbox import Outbox
+
+
+@handlers.on(StartDispensation)
+async def start_dispensation(command: StartDispensation, conn: Connection, outbox: Outbox) -> None:
+    """Give it to one pharmacy; the same one asking again gets its own back."""
+    now = reading.in_time(command, clock.now())
+    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    prescription = clockwork.as_of(before, now.at)
+    after = dispensing.start(
+        prescription,
+        dispensation_id=command.dispensation_id,
+        pharmacy=reading.pharmacy(command.pharmacy),
+        terms=reading.terms(command, prescription),
+        lines=None if command.lines is None else reading.lines(command.lines),
+        beneficiary_id=command.beneficiary_id,
+        currency_code=command.currency_code,
+        occasion=now,
+    )
+    live = after.live_dispensation
+    assert live is not None
+
+    whole = await commit(conn, outbox, before, after)
+    outbox.announce(
+        telling.succeeded(whole, command.request_id, dispensation_id=live.id, repeated=after is prescription)
+    )
+
+
+@handlers.on(UpdateDispensation)
+async def update_dispensation(command: UpdateDispensation, conn: Connection, outbox: Outbox) -> None:
+    """Replace the lines of a live dispensation."""
+    now = reading.in_time(command, clock.now())
+    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    after = dispensing.change_lines(
+        clockwork.as_of(before, now.at),
+        dispensation_id=command.dispensation_id,
+        pharmacy=reading.pharmacy(command.pharmacy),
+        lines=reading.lines(command.lines),
+        currency_code=command.currency_code,
+        occasion=now,
+    )
+
+    await _done(command, conn, outbox, before, after)
+
+
+@handlers.on(CompleteDispensation)
+async def complete_dispensation(command: CompleteDispensation, conn: Connection, outbox: Outbox) -> None:
+    """Hand over what the lines say; the same receipt again changes nothing."""
+    now = reading.in_time(command, clock.now())
+    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    after = dispensing.complete(
+        clockwork.as_of(before, now.at),
+        dispensation_id=command.dispensation_id,
+        pharmacy=reading.pharmacy(command.pharmacy),
+        receipt=reading.receipt(command.receipt),
+        occasion=now,
+    )
+
+    await _done(command, conn, outbox, before, after)
+
+
+@handlers.on(CancelDispensation)
+async def cancel_dispensation(command: CancelDispensation, conn: Connection, outbox: Outbox) -> None:
+    """Take back a live dispensation, or within its window a completed one."""
+    now = reading.in_time(command, clock.now())
+    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    after = dispensing.cancel(
+        clockwork.as_of(before, now.at),
+        dispensation_id=command.dispensation_id,
+        pharmacy=reading.pharmacy(command.pharmacy),
+        void_reason=command.void_reason,
+        void_description=command.void_description,
+        occasion=now,
+    )
+
+    await _done(command, conn, outbox, before, after)
+
+
+async def _done(
+    command: DispensingCommand, conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
+) -> None:
+    whole = await commit(conn, outbox, before, after)
+    outbox.announce(
+        telling.succeeded(
+            whole,
+            command.request_id,
+            dispensation_id=command.dispensation_id,
+            repeated=after.revision == before.revision,
+        )
+    )

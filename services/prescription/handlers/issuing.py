@@ -1,0 +1,141 @@
+"""An order on its hidden way: checked against all that is in force, sealed, and released with one answer."""
+
+import secrets
+
+from contracts.prescription_commands import IssuePrescription
+from contracts.safety_check_events import SafetyCheckCompleted
+from contracts.signing_events import PrescriptionSealed, SealingRefused
+from services.prescription import store
+from services.prescription.commands import commit, keep_hidden, refuse_issue, wind
+from services.prescription.domain import checking, issuing, prescription_code, signing
+from services.prescription.domain import patient as patients
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.refusal import Failing, Refused
+from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
+from services.prescription.handlers.registry import handlers
+from services.prescription.messages import particulars, reading, telling
+from shared import clock, ids
+from shared.database import Connection
+from shared.outbox import Outbox
+
+
+@handlers.on(IssuePrescription)
+async def issue_prescription(command: IssuePrescription, conn: Connection, outbox: Outbox) -> None:
+    """Take in an order, hidden until its last step, and have it checked beside all that is in force."""
+    now = reading.occasion(command, clock.now())
+    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
+        raise Refused("internal_error", "There is a prescription with this id.")
+    known = store.patient(conn, command.tenant_id, command.patient.patient_id)
+    patient = known.told(reading.patient(command).facts).entered_or_left()
+    code = prescription_code.allocate(now.at.year, secrets.randbelow)
+    order = reading.order(command, code, now.at)
+    order = issuing.begin(order, patient.asked_with(order), now)
+    others = await store.in_force(conn, order, now.at)
+
+    await store.add(conn, order, patient)
+    await wind(conn, None, order)
+    outbox.announce(telling.check_requested(order, patient, others))
+
+
+@handlers.on(SafetyCheckCompleted)
+async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connection, outbox: Outbox) -> None:
+    """Have the order sealed, unless a finding forbids it or the verdict speaks of what is no longer so."""
+    prescription = store.find(conn, event.tenant_id, event.prescription_id)
+    verdict = reading.verdict(event, ids.new)
+    if prescription is None or prescription.check_asked != verdict.asked_with:
+        return  # The order has ended, or a later question is under way.
+    if not await _counts(conn, prescription, verdict):
+        await _ask_again(conn, outbox, prescription)
+        return
+    now = reading.going_on(prescription, clock.now())
+    checked = issuing.after_verdict(prescription, verdict, await _keys(conn, prescription, verdict), now)
+    if not checked.hidden:
+        await commit(conn, outbox, prescription, checked)
+        return
+    doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
+    if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
+        await refuse_issue(conn, outbox, checked, refusal)
+        return
+    sealing = issuing.proceed(checked, now)
+
+    await keep_hidden(conn, prescription, sealing)
+    outbox.announce(telling.seal_requested(sealing))
+
+
+@handlers.on(PrescriptionSealed)
+async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, outbox: Outbox) -> None:
+    """Release the sealed order: whoever asked for it is answered, and every pharmacy may redeem it."""
+    prescription = store.find(conn, event.tenant_id, event.prescription_id)
+    if prescription is None:
+        return  # Refused in the meantime: nobody will ever see what this seal covers.
+    now = reading.going_on(prescription, clock.now())
+    seal = reading.seal(event.seal)
+    if not prescription.hidden:
+        late = signing.after_seal(prescription, seal, number=event.signature_version, occasion=now)
+        await commit(conn, outbox, prescription, late)
+        return
+    if signing.awaited(prescription) != event.signature_version:
+        return
+    if (refusal := issuing.objection_to_release(prescription, now)) is not None:
+        await refuse_issue(conn, outbox, prescription, refusal)
+        return
+    issued = issuing.after_seal(
+        prescription, seal, number=event.signature_version, document_id=ids.new(), now=now
+    )
+    await _released(conn, outbox, prescription, issued)
+
+
+@handlers.on(SealingRefused)
+async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Outbox) -> None:
+    """What cannot be sealed cannot be issued."""
+    prescription = store.find(conn, event.tenant_id, event.prescription_id)
+    if prescription is None or signing.awaited(prescription) != event.signature_version:
+        return
+    now = reading.going_on(prescription, clock.now())
+    if prescription.hidden:
+        errors = tuple(Failing(path, "invalid_value", "It cannot be sealed.") for path, _ in event.details)
+        refusal = Refused("validation_failed", "The content cannot be sealed.", errors=errors)
+        await refuse_issue(conn, outbox, prescription, refusal)
+        return
+    failed = signing.after_failure(prescription, event.code, number=event.signature_version, occasion=now)
+    await commit(conn, outbox, prescription, failed)
+
+
+async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
+    patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
+    blocking = still_blocking(verdict.findings)
+    named = [one.other_prescription_id for one in blocking if one.other_prescription_id]
+    in_force = (
+        await store.still_in_force(conn, prescription.tenant_id, named, clock.now()) if named else frozenset()
+    )
+    return patients.counts(verdict, prescription, patient, in_force)
+
+
+async def _ask_again(conn: Connection, outbox: Outbox, prescription: Prescription) -> None:
+    now = reading.going_on(prescription, clock.now())
+    patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
+    others = await store.in_force(conn, prescription, now.at)
+    asking = checking.ask(prescription, patient.asked_with(prescription), now)
+    await keep_hidden(conn, prescription, asking)
+    outbox.announce(telling.check_requested(asking, patient, others))
+
+
+async def _keys(conn: Connection, prescription: Prescription, verdict: Verdict) -> KeyMaker:
+    """The secret is read only where there is a finding to make a key for."""
+    secret = await store.finding_secret(conn) if verdict.findings else b""
+    return KeyMaker(secret, prescription.tenant_id, prescription.patient_id)
+
+
+async def _released(
+    conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription
+) -> None:
+    assert prescription.issue is not None
+    assert prescription.issue.occasion.request_id is not None
+    whole = await commit(conn, outbox, prescription, issued)
+    outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
+    carried = particulars.of(issued)
+    if carried.policy.deliver_on_issue == "EMAIL" and carried.patient.email_address:
+        address = carried.patient.email_address
+        outbox.announce(
+            telling.delivery_requested(whole, delivery_id=ids.new(), channel="EMAIL", address=address)
+        )

@@ -1,0 +1,68 @@
+"""The answer to a command that is refused, and what the history has to tell of it."""
+
+from typing import Final
+
+from contracts.message import Command, Message
+from contracts.prescription_commands import VoidPrescription
+from services.prescription import store
+from services.prescription.commands import commit
+from services.prescription.domain import cancelling, delivery
+from services.prescription.domain import clock as clockwork
+from services.prescription.domain.history import Occasion
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.refusal import Refused
+from services.prescription.handlers.registry import handlers, hold
+from services.prescription.messages import reading, telling
+from shared import clock
+from shared.database import Connection
+from shared.errors import code
+from shared.outbox import Outbox
+
+# What the chassis calls by another name than the dialects.
+_CODES: Final = {"too_large": "payload_too_large", "not_found": "resource_not_found"}
+
+
+@handlers.refused
+async def refused(command: Command, error: Exception, conn: Connection, outbox: Outbox) -> None:
+    """Answer with the refusal and the state that it was decided on, which a read after it sees at least."""
+    now = clock.now()
+    if not store.holds(conn):
+        await hold(conn, [command])
+    refusal = error if isinstance(error, Refused) else _said_in_our_words(error)
+    prescription = await _decided_on(command, refusal, conn, outbox)
+    outbox.announce(telling.refused(command, refusal, prescription, now))
+
+
+def _said_in_our_words(error: Exception) -> Refused:
+    """A failure of the chassis, by the code that clients know."""
+    return Refused(_CODES.get(code(error), code(error)), str(error))
+
+
+async def _decided_on(
+    command: Command, refusal: Refused, conn: Connection, outbox: Outbox
+) -> Prescription | None:
+    """What the clock had brought by then is committed with the refusal, and a refused void is remembered."""
+    before = store.find(conn, command.tenant_id, command.prescription_id)
+    if before is None or before.hidden:
+        return None
+    now = reading.occasion(command, clock.now())
+    after = clockwork.as_of(before, now.at)
+    if isinstance(command, VoidPrescription):
+        after = cancelling.refused_attempt(after, refusal, now)
+    await commit(conn, outbox, before, after)
+    return after
+
+
+@handlers.replayed
+async def replayed(message: Message, conn: Connection, outbox: Outbox) -> None:
+    """Say in the history that a message was handled late."""
+    tenant_id, prescription_id = (
+        getattr(message, "tenant_id", None),
+        getattr(message, "prescription_id", None),
+    )
+    if tenant_id is None or prescription_id is None:
+        return
+    before = store.find(conn, tenant_id, prescription_id)
+    if before is not None and not before.hidden:
+        occasion = Occasion(at=clock.now())
+        await commit(conn, outbox, before, delivery.handled_late(before, occasion=occasion))

@@ -1,0 +1,42 @@
+"""What a prescription carries for those who print, seal and show it, as it was when it was ordered."""
+
+from contracts.message import Value
+from contracts.prescription_commands import IssuePrescription
+from contracts.values import Allergy, Diagnosis, Doctor, Patient, Policy, Provider
+from services.prescription.domain.prescription import Prescription
+
+
+class Particulars(Value):
+    """People, diagnoses, notes and settings; no rule of the domain reads them."""
+
+    provider: Provider
+    policy: Policy
+    patient: Patient
+    doctor: Doctor
+    diagnoses: tuple[Diagnosis, ...] = ()
+    allergies: tuple[Allergy, ...] = ()
+    patient_data_consent: bool | None = None
+    confidential: bool = False
+    laboratory_notes: str | None = None
+    diagnostic_test_notes: str | None = None
+
+
+def ordered_with(command: IssuePrescription) -> Particulars:
+    return Particulars.model_construct(
+        provider=command.provider,
+        policy=command.policy,
+        patient=command.patient,
+        doctor=command.doctor,
+        diagnoses=command.diagnoses,
+        allergies=command.allergies,
+        patient_data_consent=command.patient_data_consent,
+        confidential=command.confidential,
+        laboratory_notes=command.laboratory_notes,
+        diagnostic_test_notes=command.diagnostic_test_notes,
+    )
+
+
+def of(prescription: Prescription) -> Particulars:
+    """The particulars of a prescription; each one has them."""
+    assert isinstance(prescription.particulars, Particulars)
+    return prescription.particulars

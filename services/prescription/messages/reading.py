@@ -1,0 +1,277 @@
+"""Contract to domain: commands, verdicts and facts as the values that the rules know."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from contracts import values
+from contracts.directory_events import PatientFactsChanged
+from contracts.message import Command
+from contracts.prescription_commands import (
+    CancelDispensation,
+    CompleteDispensation,
+    IssuePrescription,
+    StartDispensation,
+    UpdateDispensation,
+)
+from contracts.safety_check_events import SafetyCheckCompleted
+from services.prescription.domain import issuing
+from services.prescription.domain.dispensation import (
+    DispensingTerms,
+    Line,
+    Pharmacy,
+    Receipt,
+    SubstitutionPolicy,
+)
+from services.prescription.domain.history import Actor, ActorType, Occasion
+from services.prescription.domain.items import ActiveIngredient, Item, Product
+from services.prescription.domain.patient import Allergy, Facts, Patient
+from services.prescription.domain.prescription import Issue, Prescription, Seal
+from services.prescription.domain.safety import (
+    Acknowledgement,
+    AskedWith,
+    Coverage,
+    Finding,
+    NotEvaluated,
+    SafetyPolicy,
+    Severity,
+    Text,
+    Verdict,
+)
+from services.prescription.messages import particulars
+
+DispensingCommand: TypeAlias = UpdateDispensation | CompleteDispensation | CancelDispensation
+
+
+def occasion(command: Command, now: datetime) -> Occasion:
+    """Who asks for it, through what, and when it is decided."""
+    caller = command.caller
+    return Occasion(
+        at=now,
+        actor=Actor(
+            type=ActorType.API_KEY if caller.tenant_id == command.tenant_id else ActorType.PHARMACY,
+            client_id=caller.client,
+            doctor_id=caller.doctor_id,
+            provider_slug=caller.provider_slug,
+            branch_id=caller.branch_id,
+        ),
+        request_id=command.request_id,
+        dialect=caller.channel,
+    )
+
+
+def in_time(command: Command, now: datetime) -> Occasion:
+    """The same. Raises Refused after the deadline: whoever asked has been told to ask again."""
+    if command.deadline is not None and now >= command.deadline:
+        raise issuing.gave_up()
+    return occasion(command, now)
+
+
+def going_on(prescription: Prescription, now: datetime) -> Occasion:
+    """A later step of a request that is under way; without one, the platform acts by itself."""
+    return replace(prescription.issue.occasion, at=now) if prescription.issue else Occasion(at=now)
+
+
+def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
+    """What is asked for, with the code that it will have once it is issued."""
+    controlled = any(one.product and one.product.controlled_schedule for one in command.items)
+    return Prescription(
+        tenant_id=command.tenant_id,
+        id=command.prescription_id,
+        patient_id=command.patient.patient_id,
+        doctor_id=command.doctor.doctor_id,
+        api_version=command.api_version,
+        prescription_type="controlled" if controlled else "standard",
+        created_at=now,
+        updated_at=now,
+        items=tuple(_item(one, place) for place, one in enumerate(command.items, start=1)),
+        particulars=particulars.ordered_with(command),
+        notes=command.notes,
+        valid_until=command.valid_until,
+        code=code,
+        acknowledgements=tuple(
+            Acknowledgement(one.finding_key, command.doctor.doctor_id, now, one.reason)
+            for one in command.acknowledged
+        ),
+        issue=Issue(
+            occasion=occasion(command, now),
+            deadline=command.deadline,
+            policy=SafetyPolicy(command.policy.safety_policy),
+        ),
+    )
+
+
+def patient(command: IssuePrescription) -> Patient:
+    """The patient as the command's snapshot has them; what is known here already may be newer."""
+    return Patient(
+        tenant_id=command.tenant_id, id=command.patient.patient_id, facts=_facts(command.patient.facts)
+    )
+
+
+def patient_told(event: PatientFactsChanged) -> Patient:
+    return Patient(tenant_id=event.tenant_id, id=event.facts.patient_id, facts=_facts(event.facts))
+
+
+def verdict(event: SafetyCheckCompleted, new_id: Callable[[], UUID]) -> Verdict:
+    said = event.verdict
+    return Verdict(
+        asked_with=AskedWith(
+            content_version=event.content_version,
+            facts_version=event.facts_version,
+            in_force_version=event.in_force_version,
+        ),
+        findings=tuple(_finding(one, new_id(), said.checked_at) for one in said.findings),
+        knowledge_base_version=said.knowledge_base_version,
+        checked_at=said.checked_at,
+        coverage={
+            check: Coverage(one.evaluated, one.not_evaluated, one.recorded)
+            for check, one in said.coverage.items()
+        },
+        not_evaluated=tuple(
+            NotEvaluated(one.check, one.item_ids, one.reason, one.suggestions) for one in said.not_evaluated
+        ),
+    )
+
+
+def seal(told: values.Seal) -> Seal:
+    return Seal(
+        profile=told.profile,
+        algorithm=told.algorithm,
+        key_id=told.key_id,
+        protected=told.protected,
+        payload=told.payload,
+        signature=told.signature,
+        document_sha256=told.document_sha256,
+        certificate_sha256=told.certificate_sha256,
+        sealed_at=told.sealed_at,
+    )
+
+
+def pharmacy(told: values.Pharmacy) -> Pharmacy:
+    return Pharmacy(
+        tenant_id=told.tenant_id,
+        provider_slug=told.provider_slug,
+        name=told.name,
+        branch_id=told.branch_id,
+    )
+
+
+def terms(command: StartDispensation, prescription: Prescription) -> DispensingTerms:
+    """The issuer's settings as they are now, and the currency that it reckons in."""
+    policy = command.policy
+    return DispensingTerms(
+        timeout_min=policy.dispensation_timeout_min,
+        void_window_h=policy.dispensation_void_window_h,
+        substitution_policy=SubstitutionPolicy(policy.substitution_policy),
+        currency_code=particulars.of(prescription).provider.currency,
+    )
+
+
+def lines(told: tuple[values.DispensationLine, ...]) -> tuple[Line, ...]:
+    return tuple(_line(one) for one in told)
+
+
+def receipt(told: values.Receipt) -> Receipt:
+    return Receipt(
+        amount=told.amount,
+        document_number=told.document_number,
+        document_date=told.document_date,
+        document_serial=told.document_serial,
+        document_digital_signature=told.document_digital_signature,
+        provider_transaction_id=told.provider_transaction_id,
+    )
+
+
+def _line(told: values.DispensationLine) -> Line:
+    return Line(
+        item_id=told.item_id,
+        product_code=told.product_code,
+        quantity=told.quantity,
+        price=told.price,
+        taxes=told.taxes,
+        substitute=_product(told.substitute) if told.substitute else None,
+        substitute_quantity=told.substitute_quantity,
+        substitution_reason_enum=told.substitution_reason_enum,
+        substitution_reason=told.substitution_reason,
+        substitution_other_description=told.substitution_other_description,
+    )
+
+
+def _item(order: values.ItemOrder, place: int) -> Item:
+    product = _product(order.product) if order.product else None
+    known = [one.ingredient for one in product.active_ingredients if one.ingredient] if product else []
+    return Item(
+        id=order.item_id,
+        position=place,
+        medication_name=order.medication_name,
+        product=product,
+        active_ingredient=order.active_ingredient,
+        ingredients=tuple(known),
+        match_status="linked" if known else "unmatched",
+        quantity=order.quantity,
+        unit=order.unit,
+        dosage=order.dosage,
+        route=order.route,
+        frequency=order.frequency,
+        duration=order.duration,
+        duration_days=order.duration_days,
+        posology=order.posology,
+        dose_amount=order.dose_amount,
+        dose_unit=order.dose_unit,
+        instructions=order.instructions,
+        clinical_notes=order.clinical_notes,
+        substitution_allowed=order.substitution_allowed,
+    )
+
+
+def _product(told: values.Product) -> Product:
+    return Product(
+        product_code=told.product_code,
+        product_name=told.product_name,
+        names=told.names,
+        product_type=told.product_type,
+        active_ingredients=tuple(
+            ActiveIngredient(name=one.name, ingredient=one.ingredient, atc_code=one.atc_code)
+            for one in told.active_ingredients
+        ),
+        strength=told.strength,
+        presentation=told.presentation,
+        dosage_unit=told.dosage_unit,
+        route=told.route,
+        pack_format=told.pack_format,
+        national_code=told.national_code,
+        controlled_schedule=told.controlled_schedule,
+    )
+
+
+def _facts(told: values.PatientFacts) -> Facts:
+    return Facts(
+        version=told.version,
+        date_of_birth=told.date_of_birth,
+        sex=told.sex,
+        allergies=tuple(Allergy(one.ingredient, one.severity, one.reaction) for one in told.allergies),
+    )
+
+
+def _finding(told: values.Finding, id: UUID, at: datetime) -> Finding:
+    return Finding(
+        id=id,
+        interaction_type=told.interaction_type,
+        severity=Severity(told.severity.value),
+        source=told.source,
+        rule_id=told.rule_id,
+        evidence=told.evidence,
+        reference=told.reference,
+        drug_a=told.drug_a,
+        drug_b=told.drug_b,
+        ingredients=told.ingredients,
+        item_ids=told.item_ids,
+        other_prescription_id=told.other_prescription_id,
+        assumed=told.assumed,
+        assumptions=told.assumptions,
+        suggestions=told.suggestions,
+        text={language: Text(one.description, one.recommendation) for language, one in told.text.items()},
+        detected_at=at,
+    )

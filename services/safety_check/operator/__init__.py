@@ -1,0 +1,1 @@
+"""What people do with the safety-check service at a terminal."""
