@@ -1,4 +1,4 @@
-"""What several parts lean on: locks in one order, one effect of a repeated message, states that outlive rows."""
+"""What several parts lean on: locks in one order, one effect of what comes twice, rows that keep states."""
 
 import asyncio
 import json
@@ -14,9 +14,11 @@ from contracts.prescription_events import SafetyCheckRequested, SealRequested
 from services.prescription import store
 from services.prescription.domain.state_table import Column
 from services.prescription.handlers import handlers
+from services.prescription.messages import reading
 from services.prescription.messages.particulars import Particulars, ordered_with
 from services.prescription.store import rows
 from shared import clock
+from tests.infrastructure import until
 from tests.service import prescriptions as some
 from tests.service.conftest import Deliver, said
 from tests.service.prescriptions import CLINIC, CRITICAL, Service, names, numbered, only
@@ -60,7 +62,6 @@ def test_equal_items_have_one_digest_whatever_their_ids():
 
 
 async def test_two_batches_that_cross_patients_and_prescriptions_both_get_through(service):
-    """Each locks what it is about in one order for all: without it this deadlocks within a few rounds."""
     other = some.ANA.model_copy(update={"patient_id": values.FIRST})
     await service.issues(*(some.issue(number=n, patient=(some.ANA, other)[n % 2]) for n in range(8)))
     first, second = Deliver(handlers, service.pool), Deliver(handlers, service.pool)
@@ -78,6 +79,51 @@ async def test_two_batches_that_cross_patients_and_prescriptions_both_get_throug
     outcomes = only(await said(service.pool), CommandSucceeded, CommandRefused)
     assert [type(one) for one in outcomes].count(CommandRefused) == 0
     assert len(outcomes) == 8 + 10 * 16
+
+
+@pytest.mark.parametrize("table", ["patient", "prescription"])
+async def test_whoever_waits_for_the_first_of_several_holds_none_of_the_others(service, table):
+    """So two batches that want the same ones never wait for each other, in whatever order they name them."""
+    people = [reading.patient(some.issue(patient=patient_numbered(n))) for n in range(3)]
+    places = [(one.tenant_id, one.prescription_id) for one in map(issue_numbered, range(3))]
+    await service.issues(*map(issue_numbered, range(3)))
+    lock = f"SELECT id FROM {table} ORDER BY id {{}} LIMIT {{}} FOR NO KEY UPDATE"
+
+    async def hold_in_any_order() -> None:
+        async with service.pool.acquire() as conn, conn.transaction():
+            await store.hold(conn, [people[2], people[0], people[1]], [places[2], places[0], places[1]])
+
+    async with service.pool.acquire() as holder, service.pool.acquire() as other:
+        async with holder.transaction():
+            await holder.fetch(lock.format("ASC", 1))
+            waiting = asyncio.create_task(hold_in_any_order())
+            await until(lambda: waits_for_a_lock(other), seconds=5)
+            async with other.transaction():
+                free = await other.fetch(f"{lock.format('DESC', 2)} SKIP LOCKED")
+        await waiting
+
+    assert len(free) == 2
+
+
+def patient_numbered(number):
+    return some.ANA.model_copy(update={"patient_id": values.UUID(int=900 + number)})
+
+
+def issue_numbered(number):
+    return some.issue(number=number, patient=patient_numbered(number))
+
+
+async def waits_for_a_lock(conn) -> bool:
+    return bool(
+        await conn.fetchval(
+            """
+            SELECT count(*)
+              FROM pg_stat_activity
+             WHERE datname = current_database()
+               AND wait_event_type = 'Lock'
+            """
+        )
+    )
 
 
 async def test_of_many_pharmacies_at_once_in_many_processes_one_gets_it(service):
