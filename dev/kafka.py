@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from dev import java
 from dev.parts import Part
 from dev.places import free_port
-from dev.setup import kafka_image, kafka_libs
+from dev.setup import kafka_archive, kafka_image, kafka_libs
 
 # librdkafka would tell on standard error of every attempt before the broker listens.
 SILENT = logging.getLogger("dev.kafka.attempts")
@@ -79,17 +79,16 @@ class Kafka:
 
 def part(data: Path, kafka: Kafka) -> Part:
     """The broker over `data`, which is formatted when it is not there."""
-    return _from_jars(data, kafka) if kafka_libs().is_dir() else _in_container(data, kafka)
+    if not kafka_libs().is_dir():
+        return _in_container(data, kafka)
+    archive = kafka_archive()
+    return from_jars(data, kafka, (f"-XX:SharedArchiveFile={archive}",) if archive.is_file() else ())
 
 
-def _from_jars(data: Path, kafka: Kafka) -> Part:
+def from_jars(data: Path, kafka: Kafka, options: tuple[str, ...]) -> Part:
     config = data / "server.properties"
 
-    classes = data / "classes.jsa"
-    options = (*JAVA_OPTIONS, *java.archive_options(classes))
-
     def before() -> None:
-        java.ensure_java_archive()
         data.mkdir(parents=True, exist_ok=True)
         lines = (f"{name}={value}\n" for name, value in _settings(kafka, data / "log").items())
         config.write_text("".join(lines))
@@ -98,10 +97,9 @@ def _from_jars(data: Path, kafka: Kafka) -> Part:
 
     return Part(
         name="kafka",
-        command=java.program("kafka.Kafka", str(config), options=options),
+        command=java.program("kafka.Kafka", str(config), options=(*JAVA_OPTIONS, *options)),
         environment={"PATH": os.defpath},
         before=before,
-        after=functools.partial(java.keep_archive, classes),
         ready=kafka.answers,
         stop_seconds=20,
     )

@@ -59,15 +59,17 @@ class Role:
 
 @dataclass(frozen=True)
 class Postgres:
-    """A server's address and the password of its superuser."""
+    """A server's address, and the name and password of its superuser."""
 
     host: str
     port: int
     password: str
+    user: str = "postgres"
 
-    def url(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
-        secret = self.password if password is None else password
-        return f"postgresql://{user}:{secret}@{self.host}:{self.port}/{database}"
+    def url(self, database: str = "postgres", user: str = "", password: str = "") -> str:
+        """Where a database is, for a role; without one, for the superuser."""
+        login = f"{user}:{password}" if user else f"{self.user}:{self.password}"
+        return f"postgresql://{login}@{self.host}:{self.port}/{database}"
 
     def answers(self) -> bool:
         """Whether its superuser can log in."""

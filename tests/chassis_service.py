@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, ClassVar
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import Field
 
 from contracts.catalog import TOPICS, Topic
 from contracts.message import Caller, Command, Event, Message
-from shared import service
+from shared import arrivals, database, messaging, outbox, service
 from shared.database import Connection
 from shared.errors import Unavailable
 from shared.messaging import Handlers
 from shared.outbox import Outbox
+from shared.records import Record
 from shared.settings import Settings
 
 TENANT = UUID(int=1)
@@ -167,15 +170,56 @@ async def make_tables(url: str) -> None:
 
 
 class ChassisSettings(Settings):
-    """Beside all else, the consumer group, so that tests do not read each other's offsets."""
+    """Beside all else the consumer group, so that tests keep apart, and a fault to plant."""
 
     group: str = "chassis"
+    fault: Literal["", "commit_first", "outbox_outside"] = ""
 
 
 def main() -> None:
     TOPICS.update(CATALOGUE)  # type: ignore[attr-defined]
     settings = ChassisSettings.from_environment("CHASSIS")
+    match settings.fault:
+        case "commit_first":
+            commit_first()
+        case "outbox_outside":
+            write_outbox_outside()
     service.run(handlers_for(settings.group), settings)
+
+
+def commit_first() -> None:
+    """The fault of most consumers: offsets are committed before what they stand for is done."""
+    honest_take, honest_run = arrivals.Arrivals.take, messaging.Delivery.run
+    consumers: list[AIOKafkaConsumer] = []
+
+    async def take(self: arrivals.Arrivals, consumer: AIOKafkaConsumer, first: Record) -> None:
+        consumers[:] = [consumer]
+        await honest_take(self, consumer, first)
+
+    async def run(self: messaging.Delivery, records: Sequence[Record]) -> dict[tuple[str, int], int]:
+        offsets = {TopicPartition(one.topic, one.partition): one.offset + 1 for one in records}
+        await consumers[0].commit(offsets)
+        return await honest_run(self, records)
+
+    arrivals.Arrivals.take = take  # type: ignore[method-assign]
+    messaging.Delivery.run = run  # type: ignore[method-assign]
+
+
+def write_outbox_outside() -> None:
+    """The fault of most producers: what is said is stored after the transaction that makes it true."""
+    honest_write = outbox.write
+
+    async def write(conn: Connection, rows: Sequence[outbox.Row]) -> None:
+        pool = database.pool_in_use()
+        assert pool is not None
+
+        async def later() -> None:
+            async with database.transaction(pool) as conn:
+                await honest_write(conn, rows)
+
+        database.after_commit(lambda: asyncio.get_running_loop().create_task(later()))
+
+    outbox.write = write
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from contracts.catalog import TOPICS
 
 TIMEOUT_SECONDS = 65.0
 _numbers = itertools.count(1)
+_TOKENS: dict[tuple[str, str], str] = {}
+_TOKENS_LOCK = asyncio.Lock()
 
 
 @dataclass
@@ -31,7 +33,6 @@ class Client:
     url: str
     credentials: str
     _http: httpx.AsyncClient = field(init=False)
-    _token: str | None = None
 
     async def __aenter__(self) -> Self:
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=400)
@@ -44,13 +45,16 @@ class Client:
         await self._http.aclose()
 
     async def token(self) -> str:
-        if self._token is None:
-            client_id, _, secret = self.credentials.partition(":")
-            form = {"grant_type": "client_credentials"}
-            answer = await self._http.post("/v1/oauth/token", data=form, auth=(client_id, secret))
-            assert answer.status_code == 200, answer.text
-            self._token = str(answer.json()["access_token"])
-        return self._token
+        """Kept by client, not by test: a client may ask for ten a minute."""
+        async with _TOKENS_LOCK:
+            kept = (self.url, self.credentials)
+            if kept not in _TOKENS:
+                client_id, _, secret = self.credentials.partition(":")
+                form = {"grant_type": "client_credentials"}
+                answer = await self._http.post("/v1/oauth/token", data=form, auth=(client_id, secret))
+                assert answer.status_code == 200, answer.text
+                _TOKENS[kept] = str(answer.json()["access_token"])
+        return _TOKENS[kept]
 
     async def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, **headers: str

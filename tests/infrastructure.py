@@ -84,7 +84,8 @@ def running_postgres() -> Iterator[Postgres]:
     match postgres_road():
         case Road.GIVEN:
             given = urlsplit(os.environ["RECEPTA_TEST_POSTGRES"])
-            yield Postgres(given.hostname or "localhost", given.port or 5432, given.password or "")
+            login = {"user": given.username or "postgres", "password": given.password or ""}
+            yield Postgres(given.hostname or "localhost", given.port or 5432, **login)
         case Road.CONTAINER:
             server = Postgres("127.0.0.1", free_port(), PASSWORD)
             settings = " ".join(

@@ -130,7 +130,7 @@ async def nothing_lost_nothing_doubled(platform: Platform, load: Load) -> None:
     kept = await rows(
         platform,
         "prescription",
-        "SELECT prescription_id::text AS id FROM prescription WHERE prescription_id = ANY ($1::uuid[])",
+        "SELECT id::text AS id FROM prescription WHERE id = ANY ($1::uuid[])",
         list(ids),
     )
     assert {one["id"] for one in kept} == ids

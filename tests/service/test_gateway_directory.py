@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
+from services.gateway.messages.ids import spell
 from services.gateway.operator import icd10
 from services.gateway.store import catalogue, directory
 from shared import clock, database, ids
@@ -219,7 +220,8 @@ async def test_an_inline_patient_is_shared_and_seen_only_when_an_issue_has_succe
         second = await directory.inline_patient(conn, tenant, _inline(), clock.now())
     assert second.patient_id == first.patient_id
     hidden = await gateway.get(CLINIC_CLIENT, PATIENTS, document_number="77")
-    assert hidden.json()["total"] == 0
+    unread = await gateway.get(CLINIC_CLIENT, f"{PATIENTS}/{spell('pat', first.patient_id)}")
+    assert (hidden.json()["total"], unread.status_code) == (0, 404)
 
     async with database.transaction(gateway.owner) as conn:
         told = await directory.reveal_patient(conn, tenant, first, clock.now())

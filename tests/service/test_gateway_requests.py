@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import pytest
@@ -442,6 +444,77 @@ async def test_a_refused_directory_write_leaves_nothing_but_its_record(desk):
     assert found is not None
     assert found.answer is not None
     assert (found.state, json.loads(found.answer.content())["patient_id"]) == ("FAILED", "pat_x")
+
+
+class Cable:
+    """The wire to the database, which breaks at a commit: before it arrives, or before its answer does."""
+
+    def __init__(self, url: str, breaks: bytes) -> None:
+        self._to = urlsplit(url)
+        self._breaks = breaks
+        self.armed = False
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        return urlunsplit(self._to._replace(netloc=f"{self._to.netloc.rpartition(':')[0]}:{port}"))
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_reader, to_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
+        await asyncio.gather(self._pass(reader, to_writer), self._pass(to_reader, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if self.armed and self._breaks in data:
+                    self.armed = False
+                    await asyncio.sleep(0.05)
+                    break
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+
+# A client's `COMMIT;` in a query message, and the server's word that it has committed.
+ON_ITS_WAY, ITS_ANSWER = b"COMMIT;", b"COMMIT\0"
+
+
+@pytest.mark.parametrize("breaks", [ON_ITS_WAY, ITS_ANSWER])
+async def test_a_commit_that_broke_off_is_one_request_and_no_error(desk, breaks):
+    cable = Cable(desk.database.url, breaks)
+    async with cable as url:
+        pool = await open_pool_at(url, max_size=2)
+        async with Commands(pool=pool, owner=desk.owner, settings=settings(desk.database.url)) as commands:
+            request_id = ids.new()
+            cable.armed = True
+            task = asyncio.create_task(
+                commands.ask(http_request(request_id, key="a"), CALLER, BODY, command(request_id))
+            )
+            await until_asked(desk, 1)
+            await desk.answer(request_id)
+            answer = await asyncio.wait_for(task, 5)
+        pool.terminate()
+
+    assert (answer.status, cable.armed) == (200, False)
+    assert await desk.asked() == [request_id]
+
+
+@pytest.mark.parametrize("breaks", [ON_ITS_WAY, ITS_ANSWER])
+async def test_a_directory_write_whose_commit_broke_off_is_done_once(desk, breaks):
+    cable = Cable(desk.database.url, breaks)
+    async with cable as url:
+        pool = await open_pool_at(url, max_size=2)
+        async with Commands(pool=pool, owner=desk.owner, settings=settings(desk.database.url)) as commands:
+            cable.armed = True
+            request = http_request(ids.new(), key="a")
+            answer = await commands.at_once(request, CALLER, BODY, act_that_registers)
+        pool.terminate()
+
+    assert (answer.status, cable.armed) == (201, False)
+    assert await desk.owner.fetchval("SELECT count(*) FROM outbox") == 1
 
 
 async def test_nothing_is_accepted_while_the_database_is_away(desk):

@@ -103,6 +103,14 @@ def test_the_beginning_es_is_cut_before_p_and_t_alone():
     ]
 
 
+def test_roman_numerals_are_no_runs_of_letters():
+    assert [key(f"factor {number}") for number in ("viii", "xiii", "xxii")] == [
+        "factor viii",
+        "factor xiii",
+        "factor xxii",
+    ]
+
+
 def test_an_inn_in_any_case_and_salt_is_exact_and_an_alias_a_synonym():
     statuses = {text: resolve(text, "BR", TABLE).status for text in ("WARFARINA SÓDICA", "Aspirin", "aas")}
 

@@ -8,6 +8,7 @@ import pytest
 from contracts.drug_names import fold, key
 from services.safety_check.domain import DATA, Knowledge, KnowledgeRefused, Tables
 from services.safety_check.domain.tables import contradictions
+from services.safety_check.domain.texts import of_rule
 
 TABLES = Tables.read()
 KNOWLEDGE = Knowledge(TABLES)
@@ -57,6 +58,10 @@ def _resolved(text):
     from contracts.drug_names import resolve
 
     return resolve(text, "ES", KNOWLEDGE.names).ingredients
+
+
+def _english():
+    return {text for row in (*TABLES.facts, *TABLES.rules) for text in (row.description, row.recommendation)}
 
 
 def test_the_shipped_tables_do_not_contradict_themselves():
@@ -172,3 +177,22 @@ def test_names_that_differ_only_by_spelling_are_written_once():
     folded = [(n.ingredient, fold(n.name), n.country) for n in TABLES.names if n.kind != "inn"]
 
     assert len(folded) == len(set(folded))
+
+
+def test_every_phrase_is_used_and_said_in_both_languages():
+    assert sorted(set(TABLES.phrases) - _english()) == []
+    assert [phrase for phrase, said in TABLES.phrases.items() if not all(said) or phrase in said] == []
+
+
+def test_no_finding_speaks_english_to_who_reads_another_language():
+    english = {
+        text for row in (*TABLES.facts, *TABLES.rules) for text in (row.description, row.recommendation)
+    }
+    told = [
+        text
+        for row in (*TABLES.facts, *TABLES.rules)
+        for language, text in of_rule(row, TABLES).items()
+        if language != "en"
+    ]
+
+    assert [text for text in told if {text.description, text.recommendation} & english] == []

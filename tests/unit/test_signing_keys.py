@@ -22,6 +22,7 @@ from services.signing.signer.authority import Unfit
 from services.signing.signer.pkcs12 import Pkcs12Keys, Pkcs12Signer, prove
 from services.signing.signer.publication import publication
 from services.signing.signer.signatures import verifies
+from shared.errors import Unavailable
 
 NOW = datetime(2026, 6, 25, 16, 0, tzinfo=UTC)
 PASSWORD = b"only for these tests"
@@ -78,6 +79,14 @@ async def test_a_key_file_that_others_can_read_is_not_used(tmp_path: Path) -> No
 
     with pytest.raises(Unfit, match="read by others"):
         await opened(tmp_path).of(PROVIDER)
+
+
+async def test_a_disk_that_fails_is_an_outage_and_no_fault_of_the_key(tmp_path: Path) -> None:
+    place = tmp_path / "keys"
+    place.write_text("a file where a directory should be")
+
+    with pytest.raises(Unavailable):
+        await Pkcs12Keys(place, PASSWORD, lambda: NOW).of(PROVIDER)
 
 
 async def test_without_the_password_there_is_no_key(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.signing.checks import bundle as verifier
@@ -199,6 +199,7 @@ def test_a_document_that_contradicts_the_signed_payload_is_told(key: str) -> Non
         (lambda one: one["seal"].update(signatures=[]), "E_FORMAT"),
         (lambda one: one["seal"].update(header={"jku": "https://example.org"}), "E_FORMAT"),
         (lambda one: one["seal"].update(header={"etsiU": [{}]}), "E_FORMAT"),
+        (lambda one: one["seal"].update(header={"etsiU": ["A" * 262_145]}), "E_FORMAT"),
         (lambda one: one["seal"].update(signature=one["seal"]["signature"] + "="), "E_FORMAT"),
         (lambda one: one["seal"].update(signature=one["seal"]["signature"][:-1] + "B"), "E_FORMAT"),
         (lambda one: one["seal"].update(payload="\n" + one["seal"]["payload"]), "E_FORMAT"),
@@ -234,19 +235,17 @@ class Forger:
     def __init__(self, key: Any = None, *, ca: bool = False, usage: bool = True, days: int = 365) -> None:
         self.root_key = ec.generate_private_key(ec.SECP256R1())
         self.key = key or ec.generate_private_key(ec.SECP256R1())
-        self.root = self._certificate("Root", self.root_key.public_key(), ca=True)
-        self.leaf = self._certificate("Seal", self.key.public_key(), ca=ca, usage=usage, days=days)
+        self.root = self.certificate("Root", self.root_key.public_key(), ca=True)
+        self.leaf = self.certificate("Seal", self.key.public_key(), ca=ca, usage=usage, days=days)
 
-    def _certificate(
-        self, name: str, key: Any, *, ca: bool, usage: bool = True, days: int = 3650
+    def certificate(
+        self, name: str, key: Any, *, ca: bool, usage: bool = True, days: int = 3650, issuer: str = "Root"
     ) -> x509.Certificate:
-        subject, issuer = (
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, "Root")
-        )
+        subject, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, issuer))
         at = SEALED_AT - timedelta(days=1)
         builder = (
             x509.CertificateBuilder(
-                issuer, subject, key, x509.random_serial_number(), at, at + timedelta(days=days)
+                by, subject, key, x509.random_serial_number(), at, at + timedelta(days=days)
             )
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
@@ -553,4 +552,51 @@ def test_the_last_certificate_of_the_chain_is_never_taken_for_an_anchor() -> Non
     der = [one.public_bytes(Encoding.DER) for one in (stranger.leaf, stranger.root)]
     file = stranger.seal(x5c=[base64.b64encode(one).decode() for one in der])
 
-    assert judged(file).code == "E_CHAIN"
+    assert judged(file).code == "E_FORMAT"
+    assert judged(file, anchors=[stranger.root]).code == "E_FORMAT"
+
+
+def test_a_chain_may_have_certificates_between_seal_and_root() -> None:
+    top, below = Forger(), Forger()
+    between = top.certificate("Root", below.root_key.public_key(), ca=True, issuer="Top")
+    anchor = top.certificate("Top", top.root_key.public_key(), ca=True, issuer="Top")
+    der = [one.public_bytes(Encoding.DER) for one in (below.leaf, between)]
+    file = below.seal(x5c=[base64.b64encode(one).decode() for one in der])
+
+    assert judged(file, anchors=[anchor]).verdict is Verdict.PASSED
+    assert judged(below.seal(), anchors=[anchor]).code == "E_CHAIN"
+
+
+TEXT = json.dumps(BUNDLE, ensure_ascii=False, separators=(",", ":"))
+
+
+@settings(max_examples=400)
+@given(
+    at=st.integers(0, len(TEXT) - 1),
+    letter=st.sampled_from('aZ09"\\{}[],:_-=+ .eé\x00\n'),
+    insert=st.booleans(),
+)
+def test_one_letter_more_or_other_anywhere_is_noticed_and_breaks_nothing(
+    at: int, letter: str, insert: bool
+) -> None:
+    text = TEXT[:at] + letter + TEXT[at if insert else at + 1 :]
+    try:
+        same = json.loads(text) == BUNDLE
+    except ValueError:
+        same = False
+
+    assert (judged(text.encode()).verdict is Verdict.PASSED) is same
+
+
+DER = FORGER.leaf.public_bytes(Encoding.DER)
+ISSUED_PART = DER.index(FORGER.leaf.tbs_certificate_bytes), len(FORGER.leaf.tbs_certificate_bytes)
+
+
+@settings(max_examples=400)
+@given(at=st.integers(ISSUED_PART[0], sum(ISSUED_PART) - 1), bit=st.integers(0, 7))
+def test_one_bit_other_in_what_was_certified_is_noticed_and_breaks_nothing(at: int, bit: int) -> None:
+    der = bytearray(DER)
+    der[at] ^= 1 << bit
+    told = {"x5c": [base64.b64encode(der).decode()], "x5t#S256": jws.thumbprint(bytes(der))}
+
+    assert judged(FORGER.seal(**told), anchors=[FORGER.root]).verdict is not Verdict.PASSED

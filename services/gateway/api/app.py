@@ -31,15 +31,16 @@ from shared.http import App, Receive, Scope, Send, Traced
 
 Opened = Callable[[], AbstractAsyncContextManager[Gateway]]
 
+# Looked through in this order: what is asked most comes first.
 ROUTERS: Final[tuple[APIRouter, ...]] = (
-    oauth.router,
-    patients.router,
-    doctors.router,
-    catalogues.router,
     prescriptions.router,
+    patients.router,
+    catalogues.router,
     documents.router,
     dispensing.router,
     requests.router,
+    oauth.router,
+    doctors.router,
     error_catalogue.router,
     offered.router,
     described.router,

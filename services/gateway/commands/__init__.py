@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -26,9 +27,15 @@ from shared.database import Connection, Pool
 from shared.errors import Unavailable
 
 ATTEMPTS_MAX: Final = 3
+UNKNOWN_SECONDS_MAX: Final = 10.0
+UNKNOWN_RETRY_SECONDS: Final = 0.2
 DIRECTORY: Final = "directory"
 
 Act = Callable[[Connection, UUID], Awaitable[Answer]]
+
+
+class _Unknown(Exception):
+    """The database went away while it committed, and has not come back."""
 
 
 class Commands:
@@ -85,11 +92,50 @@ class Commands:
         raise Unavailable("this idempotency key changes hands too fast")
 
     async def _accept(self, new: Request, command: Command) -> bool:
-        async with database.transaction(self._pool) as conn:
-            accepted = await requests.open(conn, new)
-            if accepted:
-                await outbox.send(conn, command)
-        return accepted
+        """Whether it is accepted; False if another request holds its key.
+
+        When the database breaks off a commit, nobody knows whether it was one. Such a write must not end in a
+        5xx: it is tried again, harmless under the same request id, and then counts as accepted.
+        """
+
+        async def both(conn: Connection) -> None:
+            await outbox.send(conn, command)
+
+        try:
+            return await self._open(new, both)
+        except _Unknown:
+            return True
+
+    async def _open(self, new: Request, beside: Callable[[Connection], Awaitable[None]]) -> bool:
+        """Open the request and do what belongs to it in one transaction, repeated until its fate is known.
+
+        Raises Unavailable if it was not opened, _Unknown if that could not be learned.
+        """
+        unknown = False
+        give_up = time.monotonic() + UNKNOWN_SECONDS_MAX
+        while True:
+            committing = False
+            try:
+                async with database.transaction(self._pool) as conn:
+                    opened = await requests.open(conn, new)
+                    if opened:
+                        await beside(conn)
+                    committing = opened
+                return opened or (unknown and await self._was_opened(new))
+            except Unavailable:
+                unknown = unknown or committing
+                if not unknown:
+                    raise
+                if time.monotonic() > give_up:
+                    raise _Unknown from None
+            await asyncio.sleep(UNKNOWN_RETRY_SECONDS)
+
+    async def _was_opened(self, new: Request) -> bool:
+        asked = new.asked
+        found = await requests.find(
+            self._pool, tenant_id=asked.tenant_id, client=asked.client, request_id=asked.request_id
+        )
+        return found is not None
 
     async def _holder(self, asked: Asked) -> Request | None:
         """Who holds the key now; None if it is free, or was freed here because its days are over."""
@@ -153,12 +199,18 @@ class Commands:
         raise Unavailable("this idempotency key changes hands too fast")
 
     async def _do(self, new: Request, act: Act) -> Answer | None:
-        async with database.transaction(self._pool) as conn:
-            if not await requests.open(conn, new):
-                return None
+        done: list[Answer] = []
+
+        async def write(conn: Connection) -> None:
             answer = await act(conn, new.asked.request_id)
             await requests.set_answered(conn, new.asked.request_id, answer, finished_at=clock.now())
-            return answer
+            done.append(answer)
+
+        try:
+            opened = await self._open(new, write)
+        except _Unknown:
+            return messages.pending(new, applied=None)
+        return done[-1] if opened else None
 
     async def _record(self, refused: Request) -> None:
         async with database.transaction(self._pool) as conn:

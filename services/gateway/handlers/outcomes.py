@@ -13,7 +13,7 @@ from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
 from services.gateway.store import directory, documents, requests, views
-from shared import clock
+from shared import clock, telemetry
 from shared.database import Connection
 from shared.outbox import Outbox
 
@@ -76,6 +76,7 @@ async def on_document_finished(event: DocumentFinished, conn: Connection, outbox
 async def _finish(conn: Connection, request: Request, event: Outcome, answer: Answer, outbox: Outbox) -> None:
     told_of = event.prescription_id if answer.succeeded else request.prescription_id
     await requests.finish(conn, request, answer, prescription_id=told_of, finished_at=clock.now())
+    telemetry.request_outcomes.labels("succeeded" if answer.succeeded else str(answer.status)).inc()
     tell = _tellers.get(request.asked.source)
     if tell is not None:
         await tell(request, answer, event, outbox)

@@ -94,7 +94,7 @@ def pending(request: Request, *, applied: str | None) -> Answer:
 
 def moment(at: datetime) -> str:
     """A timestamp as resources show it: UTC, whole seconds, `Z`."""
-    return utc(at).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc(at).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def moment_or_none(at: datetime | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,6 +47,14 @@ class Clinic:
     name: str
     settings: dict[str, str]
     doctors: tuple[Doctor, ...]
+
+
+@dataclass(frozen=True)
+class Pharmacy:
+    """A pharmacy as it is stored, and its one branch."""
+
+    tenant_id: UUID
+    branch_id: UUID
 
 
 @dataclass(frozen=True)
@@ -217,13 +226,11 @@ async def _clinic(conn: Connection, clinic: Clinic) -> Seeded:
     return Seeded(tenant_id, tuple(doctors))
 
 
-async def _pharmacy(
-    conn: Connection, slug: str, name: str, branch: str, branch_name: str
-) -> tuple[UUID, UUID]:
+async def _pharmacy(conn: Connection, slug: str, name: str, branch: str, branch_name: str) -> Pharmacy:
     tenant_id = await provisioning.create_tenant(conn, slug, name)
     for setting, value in GUATEMALA.items():
         await provisioning.set_setting(conn, tenant_id, setting, value)
-    return tenant_id, await provisioning.create_branch(conn, tenant_id, branch, branch_name)
+    return Pharmacy(tenant_id, await provisioning.create_branch(conn, tenant_id, branch, branch_name))
 
 
 async def _patients(conn: Connection, tenant_id: UUID) -> None:
@@ -235,74 +242,86 @@ async def _patients(conn: Connection, tenant_id: UUID) -> None:
         await outbox.send(conn, PatientFactsChanged(tenant_id=tenant_id, facts=made.record.facts))
 
 
-async def _credentials(
-    conn: Connection, settings: Settings, seeded: list[Seeded], pharmacies: list[tuple[UUID, UUID]]
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class Line:
+    """One line of the file: whose credentials they are, what they allow, how often."""
+
+    name: str
+    tenant_id: UUID
+    allows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClientLine(Line):
+    client_id: str
+    doctor_id: UUID | None = None
+    branch_id: UUID | None = None
+    limits: Limits = RAISED
+
+
+@dataclass(frozen=True)
+class KeyLine(Line):
+    limits: KeyLimits = RAISED_KEY
+
+
+def _key_lines(seeded: Sequence[Seeded]) -> tuple[KeyLine, ...]:
     a, b, c = seeded
-    secret_key = settings.secret_key.get_secret_value()
-    lines: dict[str, str] = {}
+    everything = provisioning.PERMISSIONS
+    return (
+        KeyLine("RECEPTA_API_KEY", a.tenant_id, everything),
+        KeyLine("RECEPTA_API_KEY_READ", a.tenant_id, ("prescriptions:read",)),
+        KeyLine("RECEPTA_API_KEY_OTHER", b.tenant_id, everything),
+        KeyLine("RECEPTA_API_KEY_LIMITED", c.tenant_id, everything, KeyLimits()),
+    )
 
-    def secret(name: str) -> str:
-        return urlsafe_b64encode(keys.purpose_key(secret_key, f"seed {name}")).decode().rstrip("=")
 
-    for line, tenant_id, permissions, key_limits in (
-        ("RECEPTA_API_KEY", a.tenant_id, provisioning.PERMISSIONS, RAISED_KEY),
-        ("RECEPTA_API_KEY_READ", a.tenant_id, ("prescriptions:read",), RAISED_KEY),
-        ("RECEPTA_API_KEY_OTHER", b.tenant_id, provisioning.PERMISSIONS, RAISED_KEY),
-        ("RECEPTA_API_KEY_LIMITED", c.tenant_id, provisioning.PERMISSIONS, KeyLimits()),
-    ):
-        lines[line] = provisioning.key_of(settings.environment, secret(line))
+def _client_lines(seeded: Sequence[Seeded], pharmacies: Sequence[Pharmacy]) -> tuple[ClientLine, ...]:
+    a, b, c = seeded
+    sol, luna = pharmacies
+    clinic, pharmacy = CLINIC_SCOPES, PHARMACY_SCOPES
+    return (
+        ClientLine("RECEPTA_DOCTOR_CLIENT", a.tenant_id, clinic, "clinica-norte-doctor", a.doctors[0]),
+        ClientLine("RECEPTA_CLINIC_CLIENT", a.tenant_id, clinic, "clinica-norte"),
+        ClientLine("RECEPTA_OTHER_CLINIC_CLIENT", b.tenant_id, clinic, "clinica-lusa"),
+        ClientLine("RECEPTA_LIMITED_CLIENT", c.tenant_id, clinic, "consultorio-limitado", limits=Limits()),
+        ClientLine(
+            "RECEPTA_PHARMACY_CLIENT", sol.tenant_id, pharmacy, "farmacia-sol", branch_id=sol.branch_id
+        ),
+        ClientLine("RECEPTA_OTHER_PHARMACY_CLIENT", luna.tenant_id, pharmacy, "farmacia-luna"),
+    )
+
+
+async def _credentials(
+    conn: Connection, settings: Settings, seeded: list[Seeded], pharmacies: list[Pharmacy]
+) -> dict[str, str]:
+    """What the file says: `NAME=value`."""
+    written: dict[str, str] = {}
+    for key in _key_lines(seeded):
+        value = provisioning.key_of(settings.environment, _secret(settings, key.name))
         await provisioning.save_key(
-            conn, tenant_id, line, lines[line], permissions=permissions, limits=key_limits
+            conn, key.tenant_id, key.name, value, permissions=key.allows, limits=key.limits
         )
-    for line, client_id, tenant_id, scopes, doctor_id, branch_id, limits in (
-        (
-            *("RECEPTA_DOCTOR_CLIENT", "clinica-norte-doctor"),
-            a.tenant_id,
-            CLINIC_SCOPES,
-            a.doctors[0],
-            None,
-            RAISED,
-        ),
-        (*("RECEPTA_CLINIC_CLIENT", "clinica-norte"), a.tenant_id, CLINIC_SCOPES, None, None, RAISED),
-        (*("RECEPTA_OTHER_CLINIC_CLIENT", "clinica-lusa"), b.tenant_id, CLINIC_SCOPES, None, None, RAISED),
-        (
-            *("RECEPTA_LIMITED_CLIENT", "consultorio-limitado"),
-            c.tenant_id,
-            CLINIC_SCOPES,
-            None,
-            None,
-            Limits(),
-        ),
-        (
-            *("RECEPTA_PHARMACY_CLIENT", "farmacia-sol"),
-            pharmacies[0][0],
-            PHARMACY_SCOPES,
-            None,
-            pharmacies[0][1],
-            RAISED,
-        ),
-        (
-            *("RECEPTA_OTHER_PHARMACY_CLIENT", "farmacia-luna"),
-            pharmacies[1][0],
-            PHARMACY_SCOPES,
-            None,
-            None,
-            RAISED,
-        ),
-    ):
-        told = await provisioning.save_client(
+        written[key.name] = value
+    for client in _client_lines(seeded, pharmacies):
+        secret = _secret(settings, client.name)
+        await provisioning.save_client(
             conn,
-            tenant_id,
-            client_id,
-            scopes=scopes,
-            secret=secret(line),
-            doctor_id=doctor_id,
-            branch_id=branch_id,
-            limits=limits,
+            client.tenant_id,
+            client.client_id,
+            scopes=client.allows,
+            secret=secret,
+            doctor_id=client.doctor_id,
+            branch_id=client.branch_id,
+            limits=client.limits,
         )
-        lines[line] = f"{client_id}:{told}"
-    return lines
+        written[client.name] = f"{client.client_id}:{secret}"
+    return written
+
+
+def _secret(settings: Settings, name: str) -> str:
+    """The same at every run of one installation."""
+    derived = keys.purpose_key(settings.secret_key.get_secret_value(), f"seed {name}")
+    return urlsafe_b64encode(derived).decode().rstrip("=")
 
 
 async def _until_catalogue(pool: Pool, seconds: float) -> None:

@@ -30,6 +30,12 @@ FORMAT: Final = "rx-sign-bundle/1"
 CLOCK_SKEW: Final = timedelta(seconds=300)
 _MEMBERS: Final = frozenset({"format", "seal", "disclosures"})
 _ENTRY: Final = frozenset({"name", "digest"})
+_UNREADABLE: Final = (
+    ValueError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class Verdict(StrEnum):
@@ -106,7 +112,8 @@ def _bundle(file: bytes, profile: Profile) -> tuple[Flattened, tuple[Disclosed, 
         found = members(bundle, _MEMBERS)
         if found["format"] != FORMAT:
             raise Malformed.at("", f"not a {FORMAT}")
-        return Flattened.of(found["seal"]), groups.read(found["disclosures"], profile)
+        seal = Flattened.of(found["seal"], unprotected_max=profile.limits.unprotected)
+        return seal, groups.read(found["disclosures"], profile)
 
 
 def _sealed(seal: Flattened, profile: Profile) -> _Sealed:
@@ -115,7 +122,7 @@ def _sealed(seal: Flattened, profile: Profile) -> _Sealed:
         digests = _digests(payload["groups"])
         protected, signature = b64url.decode(seal.protected), b64url.decode(seal.signature)
         header = jws.read_header(protected, cty=profile.cty, bytes_max=profile.limits.header)
-        chain = tuple(_certificate(der) for der in header.chain)
+        chain = _certificates(header.chain)
         key = _public_key(chain[0])
     if header.alg not in profile.algorithms or not fits(header.alg, key):
         raise _Stopped(Finding(1, "E_ALG", "the algorithm is not allowed, or not for this key"))
@@ -149,11 +156,16 @@ def _digests(value: Json) -> tuple[tuple[str, str], ...]:
     return tuple((str(name), str(digest)) for name, digest in pairs)
 
 
-def _certificate(der: bytes) -> x509.Certificate:
+def _certificates(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError:
-        raise Malformed.at("x5c", "not a certificate") from None
+        found = tuple(x509.load_der_x509_certificate(der) for der in chain)
+        # Names, validity and extensions are read when they are asked for: a bad one shows here, not later.
+        told = [(one.subject, one.issuer, one.not_valid_after_utc, one.extensions) for one in found]
+    except _UNREADABLE:
+        raise Malformed.at("x5c", "not certificates") from None
+    if any(subject == issuer for subject, issuer, _, _ in told[1:]):
+        raise Malformed.at("x5c", "a root, which proves nothing there")
+    return found
 
 
 def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:

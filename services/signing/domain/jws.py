@@ -34,11 +34,11 @@ class Flattened:
         return {"payload": self.payload, "protected": self.protected, "signature": self.signature}
 
     @classmethod
-    def of(cls, value: Json) -> "Flattened":
+    def of(cls, value: Json, *, unprotected_max: int) -> "Flattened":
         """Raises Malformed unless it has these three parts, and at most an unprotected `etsiU` besides."""
         found = members(value, _PARTS, optional=frozenset({"header"}))
         if "header" in found:
-            _evidence(found["header"])
+            _evidence(found["header"], unprotected_max)
         return cls(**{part: _text(found[part]) for part in _PARTS})
 
 
@@ -100,10 +100,12 @@ def _der(value: Json) -> bytes:
     return data
 
 
-def _evidence(value: Json) -> None:
+def _evidence(value: Json, bytes_max: int) -> None:
     elements = members(value, frozenset({"etsiU"}))["etsiU"]
-    if not isinstance(elements, list) or not all(isinstance(one, str) for one in elements):
-        raise Malformed.at("header", "etsiU is not an array of strings")
+    if not isinstance(elements, list):
+        raise Malformed.at("header", "etsiU is not an array")
+    if sum(len(_text(one)) for one in elements) > bytes_max:
+        raise Malformed.at("header", f"etsiU has more than {bytes_max} bytes")
 
 
 def _text(value: Json) -> str:

@@ -1,0 +1,157 @@
+"""What an operator sets up, by the command line, and the development seed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from services.gateway.operator import seed
+from services.gateway.operator.words import parser
+from services.gateway.store import catalogue, clients
+from shared import clock, database
+from shared.errors import NotFound, Unavailable
+from tests.gateway import NAMED, NORTE, PRODUCTS, Serving, product, released, serving
+from tests.infrastructure import Database
+from tests.service.conftest import kinds, said
+
+MORE = tuple(
+    product(f"MED-9{n:02}", f"Drug{n} tablets", f"Drug{n}", f"Drug{n}", f"drug{n}") for n in range(4)
+)
+
+
+@pytest.fixture
+async def gateway(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[Serving]:
+    async with serving(await database("gateway")) as found:
+        yield found
+
+
+async def do(on: Serving, *words: str) -> None:
+    """As `python -m services.gateway WORDS` would."""
+    asked = parser().parse_args(words)
+    await asked.act(asked, on.owner, on.settings)
+
+
+async def test_a_clinic_is_set_up_by_commands_that_may_be_repeated(
+    gateway: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await gateway.deliver(*PRODUCTS, *NAMED, released())
+    told = []
+    for _ in range(2):
+        await do(gateway, "create-tenant", "clinica-este", "--name", "Clínica Este", "--country", "CO")
+        await do(
+            gateway, "create-client", "clinica-este", "este", "--scope", "ehr:write", "--scope", "arc:write"
+        )
+        await do(gateway, "register-products", "clinica-este", "MED-042")
+        told.append(capsys.readouterr().out.splitlines())
+
+    assert told[0][0] == told[1][0]
+    assert (told[1][1], told[1][2]) == ("este keeps its secret", "0 newly registered")
+    gateway.secrets["este"] = told[0][1].partition(":")[2]
+    listed = await gateway.get("este", "/arc/v1/providers/products")
+    assert [one["product_code"] for one in listed.json()["data"]] == ["MED-042"]
+
+
+async def test_a_client_bound_to_a_doctor_must_name_one_of_its_provider(gateway: Serving) -> None:
+    doctor = (await gateway.get("norte-clinic", "/ehr/v1/doctors")).json()["data"][0]["doctor_id"]
+
+    await do(gateway, "create-client", NORTE, "bound", "--scope", "ehr:read", "--doctor", doctor)
+
+    with pytest.raises(NotFound):
+        await do(gateway, "create-client", "clinica-sul", "x", "--scope", "ehr:read", "--doctor", doctor)
+    with pytest.raises(NotFound):
+        await do(gateway, "create-client", "nowhere", "x", "--scope", "ehr:read")
+
+
+async def test_a_doctor_whose_standing_changes_is_announced_once(gateway: Serving) -> None:
+    words = (
+        *("save-doctor", NORTE, "--given-names", "Eva", "--first-surname", "Gil", "--document-type", "DPI"),
+        *("--document", "1", "--email", "eva@clinica.example", "--country", "GT", "--license", "777"),
+        *("--institution", "gt-colmedegua"),
+    )
+    before = len(await said(gateway.owner))
+
+    await do(gateway, *words)
+    await do(gateway, *words)
+    await do(gateway, *words, "--status", "SUSPENDED")
+
+    told = (await said(gateway.owner))[before:]
+    assert kinds(told) == ["DoctorStandingChanged"] * 2
+    assert [(one.message.version, one.message.active) for one in told] == [(1, True), (2, False)]  # type: ignore[union-attr]
+
+
+async def test_settings_and_credentials_leave_an_audit_without_secrets(
+    gateway: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await do(gateway, "set-setting", NORTE, "safety_policy", "advise")
+    await do(gateway, "set-setting", NORTE, "safety_policy", "advise")
+    await do(gateway, "create-key", NORTE, "backup", "--permission", "prescriptions:read")
+    key = capsys.readouterr().out.split()[-1]
+
+    rows = await gateway.owner.fetch(
+        "SELECT what, subject, value FROM audit WHERE tenant_id = $1 ORDER BY audit_id DESC LIMIT 2",
+        gateway.tenants[NORTE],
+    )
+
+    assert [tuple(row) for row in rows] == [
+        ("key_saved", "backup", "prescriptions:read"),
+        ("setting_changed", "safety_policy", "advise"),
+    ]
+    assert key.startswith("rcp_stg_")
+    async with database.transaction(gateway.owner) as conn:
+        digest = seed.keys.digest(key)
+        assert await clients.find_key(conn, digest, now=clock.now()) is not None
+    await do(gateway, "revoke-key", NORTE, "backup")
+    async with database.transaction(gateway.owner) as conn:
+        assert await clients.find_key(conn, digest, now=clock.now()) is None
+
+
+async def test_the_seed_may_be_sown_again_and_its_credentials_stay_the_same(
+    gateway: Serving, tmp_path: Path
+) -> None:
+    everything = (*PRODUCTS, *MORE)
+    await gateway.deliver(*everything, *NAMED, released(products=len(everything)))
+    output = tmp_path / "run" / "env"
+    files = []
+    for _ in range(2):
+        await do(gateway, "seed", "--output", str(output))
+        files.append(output.read_text())
+
+    assert files[0] == files[1]
+    assert output.stat().st_mode & 0o777 == 0o600
+    lines = dict(line.split("=", 1) for line in files[0].splitlines())
+    assert set(lines) == {
+        *("RECEPTA_API_KEY", "RECEPTA_API_KEY_READ", "RECEPTA_API_KEY_OTHER", "RECEPTA_API_KEY_LIMITED"),
+        *("RECEPTA_DOCTOR_CLIENT", "RECEPTA_CLINIC_CLIENT", "RECEPTA_OTHER_CLINIC_CLIENT"),
+        *("RECEPTA_LIMITED_CLIENT", "RECEPTA_PHARMACY_CLIENT", "RECEPTA_OTHER_PHARMACY_CLIENT"),
+    }
+    for name in ("RECEPTA_DOCTOR_CLIENT", "RECEPTA_OTHER_CLINIC_CLIENT", "RECEPTA_PHARMACY_CLIENT"):
+        client, secret = lines[name].split(":")
+        gateway.secrets[client] = secret
+    registered = await gateway.get("clinica-norte-doctor", "/arc/v1/providers/products")
+    assert [one["product_code"] for one in registered.json()["data"]] == [
+        *("LAB-HEMO", "MED-042", "MED-107", "MED-900", "MED-901"),
+    ]
+    elsewhere = await gateway.get("clinica-lusa", "/arc/v1/providers/products")
+    assert elsewhere.json()["total"] == len(everything)
+    found = await gateway.get("clinica-norte-doctor", "/ehr/v1/patients", document_number="2000100010101")
+    assert found.json()["total"] == 1
+    free = await gateway.get("clinica-norte-doctor", "/ehr/v1/patients", document_number="1000000001")
+    assert free.json()["total"] == 0
+    assert (await gateway.get("farmacia-sol", "/medical-catalogs/v1/diagnoses", query="gripe")).json()[
+        "total"
+    ]
+
+
+async def test_the_seed_says_what_is_missing_when_no_catalogue_comes(
+    gateway: Serving, tmp_path: Path
+) -> None:
+    output = tmp_path / "env"
+
+    with pytest.raises(Unavailable, match="safety_check load"):
+        await do(gateway, "seed", "--output", str(output), "--wait-seconds", "0")
+
+    assert not output.exists()
+    async with database.transaction(gateway.owner) as conn:
+        assert not await catalogue.is_there(conn)
