@@ -95,6 +95,7 @@ class Handlers:
         self._by_type: dict[tuple[str, str], _Registered] = {}
         self._by_topic: dict[str, _Registered] = {}
         self._hold: Callable[[Connection, Sequence[Message]], Awaitable[None]] | None = None
+        self._settle: Callable[[Connection], Awaitable[None]] | None = None
         self._refused: Handler | None = None
         self._replayed: Handler | None = None
 
@@ -126,6 +127,11 @@ class Handlers:
         self._hold = function
         return function
 
+    def settle(self, function: F) -> F:
+        """Write down together what the handlers of a batch have decided: async (conn), at its end."""
+        self._settle = function
+        return function
+
     def refused(self, function: F) -> F:
         """Answer a command that is refused or given up: async (command, error, conn, outbox)."""
         self._refused = function
@@ -150,6 +156,10 @@ class Handlers:
     async def take_hold(self, conn: Connection, messages: Sequence[Message]) -> None:
         if self._hold is not None and messages:
             await self._hold(conn, messages)
+
+    async def settled(self, conn: Connection) -> None:
+        if self._settle is not None:
+            await self._settle(conn)
 
     @property
     def answers(self) -> bool:
@@ -212,6 +222,7 @@ class Delivery:
             said: list[Row] = []
             for one in new:
                 said += await self._handle(one, conn)
+            await self.handlers.settled(conn)
             await outbox.write(conn, said)
         taken = {id(one) for one in new}
         for one in read:
@@ -289,7 +300,9 @@ class Delivery:
                 result = "followed"
             else:
                 await self._hold(conn, [one])
-                await outbox.write(conn, await self._handle(one, conn))
+                said = await self._handle(one, conn)
+                await self.handlers.settled(conn)
+                await outbox.write(conn, said)
                 result = "handled"
         _count(record, one.type, result)
 
@@ -321,6 +334,7 @@ class Delivery:
                     said += (await self._answer(one, told, conn, traceparent)).rows
             if not (answered and refused):
                 said += await self._buried(conn, record, graves.told(error), client=_client(error))
+            await self.handlers.settled(conn)
             await outbox.write(conn, said)
         _count(record, one.type if one else "", "answered" if answered else "buried")
 
@@ -340,6 +354,7 @@ class Delivery:
             late = Outbox(one.envelope)
             await self.handlers.note_replay(one.message, conn, late)
             said += late.rows
+        await self.handlers.settled(conn)
         await outbox.write(conn, said)
         _count(record, one.type, "replayed")
 
