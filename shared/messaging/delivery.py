@@ -92,6 +92,7 @@ class Delivery:
             said: list[Row] = []
             for one in new:
                 said += await self._handle(one, conn)
+            await self.handlers.settled(conn)
             await outbox.write(conn, said)
         taken = {id(one) for one in new}
         for one in read:
@@ -169,7 +170,9 @@ class Delivery:
                 result = "followed"
             else:
                 await self._hold(conn, [one])
-                await outbox.write(conn, await self._handle(one, conn))
+                said = await self._handle(one, conn)
+                await self.handlers.settled(conn)
+                await outbox.write(conn, said)
                 result = "handled"
         _count(record, one.type, result)
 
@@ -201,6 +204,7 @@ class Delivery:
                     said += (await self._answer(one, told, conn, traceparent)).rows
             if not (answered and refused):
                 said += await self._buried(conn, record, graves.told(error), client=_client(error))
+            await self.handlers.settled(conn)
             await outbox.write(conn, said)
         _count(record, one.type if one else "", "answered" if answered else "buried")
 
@@ -220,6 +224,7 @@ class Delivery:
             late = Outbox(one.envelope)
             await self.handlers.note_replay(one.message, conn, late)
             said += late.rows
+        await self.handlers.settled(conn)
         await outbox.write(conn, said)
         _count(record, one.type, "replayed")
 

@@ -61,6 +61,7 @@ class Handlers:
         self._by_type: dict[tuple[str, str], Registered] = {}
         self._by_topic: dict[str, Registered] = {}
         self._hold: Callable[[Connection, Sequence[Message]], Awaitable[None]] | None = None
+        self._settle: Callable[[Connection], Awaitable[None]] | None = None
         self._refused: Handler | None = None
         self._replayed: Handler | None = None
 
@@ -92,6 +93,11 @@ class Handlers:
         self._hold = function
         return function
 
+    def settle(self, function: F) -> F:
+        """Write down together what the handlers of a batch have decided: async (conn), at its end."""
+        self._settle = function
+        return function
+
     def refused(self, function: F) -> F:
         """Answer a command that is refused or given up: async (command, error, conn, outbox)."""
         self._refused = function
@@ -116,6 +122,10 @@ class Handlers:
     async def take_hold(self, conn: Connection, messages: Sequence[Message]) -> None:
         if self._hold is not None and messages:
             await self._hold(conn, messages)
+
+    async def settled(self, conn: Connection) -> None:
+        if self._settle is not None:
+            await self._settle(conn)
 
     @property
     def answers(self) -> bool:

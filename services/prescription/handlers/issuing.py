@@ -32,8 +32,9 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
     order = issuing.begin(order, patient.asked_with(order), now)
     others = await store.in_force(conn, order, now.at)
 
-    await store.add(conn, order, patient)
-    await wind(conn, None, order)
+    store.add(conn, order)
+    store.save_patient(conn, patient)
+    wind(conn, None, order)
     outbox.announce(telling.check_requested(order, patient, others))
 
 
@@ -50,15 +51,15 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
     now = reading.going_on(prescription, clock.now())
     checked = issuing.after_verdict(prescription, verdict, await _keys(conn, prescription, verdict), now)
     if not checked.hidden:
-        await commit(conn, outbox, prescription, checked)
+        commit(conn, outbox, prescription, checked)
         return
     doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
     if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
-        await refuse_issue(conn, outbox, checked, refusal)
+        refuse_issue(conn, outbox, checked, refusal)
         return
     sealing = issuing.proceed(checked, now)
 
-    await keep_hidden(conn, prescription, sealing)
+    keep_hidden(conn, prescription, sealing)
     outbox.announce(telling.seal_requested(sealing))
 
 
@@ -72,17 +73,17 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     seal = reading.seal(event.seal)
     if not prescription.hidden:
         late = signing.after_seal(prescription, seal, number=event.signature_version, occasion=now)
-        await commit(conn, outbox, prescription, late)
+        commit(conn, outbox, prescription, late)
         return
     if signing.awaited(prescription) != event.signature_version:
         return
     if (refusal := issuing.objection_to_release(prescription, now)) is not None:
-        await refuse_issue(conn, outbox, prescription, refusal)
+        refuse_issue(conn, outbox, prescription, refusal)
         return
     issued = issuing.after_seal(
         prescription, seal, number=event.signature_version, document_id=ids.new(), now=now
     )
-    await _released(conn, outbox, prescription, issued)
+    _released(conn, outbox, prescription, issued)
 
 
 @handlers.on(SealingRefused)
@@ -95,10 +96,10 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
     if prescription.hidden:
         errors = tuple(Failing(path, "invalid_value", "It cannot be sealed.") for path, _ in event.details)
         refusal = Refused("validation_failed", "The content cannot be sealed.", errors=errors)
-        await refuse_issue(conn, outbox, prescription, refusal)
+        refuse_issue(conn, outbox, prescription, refusal)
         return
     failed = signing.after_failure(prescription, event.code, number=event.signature_version, occasion=now)
-    await commit(conn, outbox, prescription, failed)
+    commit(conn, outbox, prescription, failed)
 
 
 async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
@@ -116,7 +117,7 @@ async def _ask_again(conn: Connection, outbox: Outbox, prescription: Prescriptio
     patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
     others = await store.in_force(conn, prescription, now.at)
     asking = checking.ask(prescription, patient.asked_with(prescription), now)
-    await keep_hidden(conn, prescription, asking)
+    keep_hidden(conn, prescription, asking)
     outbox.announce(telling.check_requested(asking, patient, others))
 
 
@@ -126,12 +127,10 @@ async def _keys(conn: Connection, prescription: Prescription, verdict: Verdict) 
     return KeyMaker(secret, prescription.tenant_id, prescription.patient_id)
 
 
-async def _released(
-    conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription
-) -> None:
+def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription) -> None:
     assert prescription.issue is not None
     assert prescription.issue.occasion.request_id is not None
-    whole = await commit(conn, outbox, prescription, issued)
+    whole = commit(conn, outbox, prescription, issued)
     outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
     carried = particulars.of(issued)
     if carried.policy.deliver_on_issue == "EMAIL" and carried.patient.email_address:
