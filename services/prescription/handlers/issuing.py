@@ -2,12 +2,13 @@
 
 import secrets
 
+from contracts import prescription_codes
 from contracts.prescription_commands import IssuePrescription
 from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed, SealingRefused
 from services.prescription import store
 from services.prescription.commands import commit, keep_hidden, refuse_issue, wind
-from services.prescription.domain import checking, issuing, prescription_code, signing
+from services.prescription.domain import checking, issuing, signing
 from services.prescription.domain import patient as patients
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
@@ -27,7 +28,7 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
         raise Refused("internal_error", "There is a prescription with this id.")
     known = store.patient(conn, command.tenant_id, command.patient.patient_id)
     patient = known.told(reading.patient(command).facts).entered_or_left()
-    code = prescription_code.allocate(now.at.year, secrets.randbelow)
+    code = prescription_codes.allocate(now.at.year, secrets.randbelow)
     order = reading.order(command, code, now.at)
     order = issuing.begin(order, patient.asked_with(order), now)
     others = await store.in_force(conn, order, now.at)
