@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +16,7 @@ from shared import database, migrations, outbox, topics
 from shared.database import Pool
 from shared.outbox import Row
 from shared.relay import Relay
+from tests.infrastructure import until
 
 TOPIC: Final = PrescriptionChanged.topic
 WARM_UP: Final = 2_000
@@ -26,6 +26,7 @@ SINGLE_MESSAGES: Final = 500
 VALUE: Final = b"{" + b" " * 2_046 + b"}"
 ROWS_AT_ONCE: Final = 1_000
 DATABASE: Final = "relay_benchmark"
+DRAIN_SECONDS_MAX: Final = 120
 
 
 async def measure(kafka: str, postgres: Postgres) -> dict[str, Any]:
@@ -54,8 +55,7 @@ async def _relayed(pool: Pool, kafka: str, count: int) -> float:
     relay = Relay(pool, kafka, client="benchmark-relay")
     began = time.perf_counter()
     relay.start()
-    while await pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
-        await asyncio.sleep(0.02)
+    await until(lambda: pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"), DRAIN_SECONDS_MAX)
     seconds = time.perf_counter() - began
     await relay.stop()
     return count / seconds
