@@ -26,7 +26,6 @@ SINGLE_MESSAGES: Final = 500
 VALUE: Final = b"{" + b" " * 2_046 + b"}"
 ROWS_AT_ONCE: Final = 1_000
 DATABASE: Final = "relay_benchmark"
-DRAIN_SECONDS_MAX: Final = 120
 
 
 async def measure(kafka: str, postgres: Postgres) -> dict[str, Any]:
@@ -55,10 +54,14 @@ async def _relayed(pool: Pool, kafka: str, count: int) -> float:
     relay = Relay(pool, kafka, client="benchmark-relay")
     began = time.perf_counter()
     relay.start()
-    await until(lambda: pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"), DRAIN_SECONDS_MAX)
+    await until(lambda: _empty(pool), seconds=120)
     seconds = time.perf_counter() - began
     await relay.stop()
     return count / seconds
+
+
+async def _empty(pool: Pool) -> bool:
+    return not await pool.fetchval("SELECT EXISTS (SELECT FROM outbox)")
 
 
 async def _row_by_row(pool: Pool, kafka: str, count: int) -> float:
