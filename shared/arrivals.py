@@ -126,6 +126,19 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
         with contextlib.suppress(IllegalStateError):
             self._consumer.resume(partition)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether any partition waits."""
+        return bool(self._waiting)
+
+    def resume_all(self) -> None:
+        """Try again at once what waits: the outage that it waits out may be over."""
+        for partition, wait in self._waiting.items():
+            if wait.timer is not None:
+                wait.timer.cancel()
+            wait.seconds = WAIT_SECONDS_MIN
+            self._resume(partition)
+
     def _commit_later(self) -> None:
         if self._clock is None and self._handled and not self._stopping:
             self._clock = asyncio.get_running_loop().call_later(COMMIT_SECONDS, self._commit_now)
@@ -150,6 +163,14 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
         except (KafkaError, IllegalStateError) as error:
             # Refused after a rebalance, or the broker is away: the inbox knows what was handled.
             log.info("commit_refused", error=type(error).__name__)
+
+    @property
+    def lost(self) -> bool:
+        """Whether what keeps this consumer in its group has ended, which only a fault of its own can do."""
+        consumer = self.subscribed()
+        coordinator = getattr(consumer, "_coordinator", None)
+        task = getattr(coordinator, "_coordination_task", None)
+        return not self._stopping and task is not None and task.done()
 
     async def reachable(self) -> bool:
         """Whether the broker answers this consumer."""
@@ -203,7 +224,7 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 def bring(
-    broker: KafkaBroker, handlers: Handlers, delivery: Delivery, *, instance: str | None, batch_max: int
+    broker: KafkaBroker, handlers: Handlers, delivery: Delivery, *, instance: str, batch_max: int
 ) -> Arrivals:
     """Subscribe a service to its topics."""
     header_names.tolerate()

@@ -66,6 +66,7 @@ class Relay:
         self._confirmed: set[int] = set()
         # Rows to publish one by one, after a batch in which something failed.
         self._singly = 0
+        self._told: type[Exception] | None = None
         self._measured_at = 0.0
         self._turned_at = time.monotonic()
         self.active = False
@@ -99,11 +100,17 @@ class Relay:
             try:
                 await self._in_office()
             except Exception as error:
-                log.warning("relay_interrupted", **telemetry.failure(error))
+                self._tell(error)
                 # An office that lasted was a good one: what ended it is news.
                 pause = RETRY_SECONDS_MIN if time.monotonic() - began > RETRY_SECONDS_MAX else pause * 2
                 await asyncio.sleep(min(pause, RETRY_SECONDS_MAX))
             self._turned_at = time.monotonic()
+
+    def _tell(self, error: Exception) -> None:
+        """Once for each outage, not for each attempt during it."""
+        if type(error) is not self._told:
+            log.warning("relay_interrupted", **telemetry.failure(error))
+        self._told = type(error)
 
     async def _in_office(self) -> None:
         async with self._connection() as conn:
@@ -150,6 +157,7 @@ class Relay:
         """This process wakes itself while it is in office; others notify."""
         outbox.relayed_by(self._pool, self._wake.set)
         self.active = True
+        self._told = None
         telemetry.relay_active.set(1)
         log.info("relay_active")
         try:

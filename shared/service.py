@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar
 
+import asyncpg
 import structlog
 import uvicorn
 import uvloop
@@ -33,6 +34,7 @@ from shared.work import Worker, Works
 RETRY_SECONDS: Final = 0.5
 BATCH_SECONDS_MAX: Final = 60.0
 PRUNE_SECONDS: Final = 3600.0
+WATCH_SECONDS: Final = 1.0
 
 Resources: TypeAlias = Callable[[Pool], AbstractAsyncContextManager[Any]]
 Ready: TypeAlias = Callable[[Pool], Awaitable[bool]]
@@ -60,6 +62,7 @@ class Running:
         since = self.arrivals.in_hand_since
         found = {
             "batch": since is not None and time.monotonic() - since > BATCH_SECONDS_MAX,
+            "consumer": self.arrivals.lost,
             "relay": self.relay.stuck,
             "work": self.worker is not None and self.worker.stuck,
         }
@@ -202,7 +205,7 @@ async def _parts(
         # FastStream's log prints what it was given; its own producer is not needed beside the relay's.
         broker = KafkaBroker(settings.kafka_bootstrap, consumer_only=True, logger=None, graceful_timeout=15.0)
         arrivals = bring(broker, handlers, delivery, instance=instance, batch_max=settings.batch_max)
-        relay = Relay(pool, settings.kafka_bootstrap, client=f"{instance or handlers.service}-relay")
+        relay = Relay(pool, settings.kafka_bootstrap, client=f"{instance}-relay")
         relay.start()
         stack.push_async_callback(relay.stop)
         opened = await stack.enter_async_context(resources(pool)) if resources is not None else None
@@ -211,8 +214,8 @@ async def _parts(
             worker = Worker(works, pool, opened)
             worker.start()
             stack.push_async_callback(worker.stop)
-        tidying = asyncio.get_running_loop().create_task(_tidy(pool, settings))
-        stack.callback(tidying.cancel)
+        for task in (_tidy(pool, settings), _watch(pool, arrivals)):
+            stack.callback(asyncio.get_running_loop().create_task(task).cancel)
         yield Running(handlers, settings, pool, broker, delivery, arrivals, relay, worker, opened, ready)
 
 
@@ -251,12 +254,10 @@ async def _check_topics(handlers: Handlers, settings: Settings) -> None:
     )
 
 
-async def _instance(stack: contextlib.AsyncExitStack, handlers: Handlers, settings: Settings) -> str | None:
-    if settings.instance != slots.AUTO:
-        return settings.instance or None
+async def _instance(stack: contextlib.AsyncExitStack, handlers: Handlers, settings: Settings) -> str:
     slot = slots.Slot(settings.database_url, handlers.service)
     stack.push_async_callback(slot.leave)
-    return await _patiently(settings, slot.take)
+    return await _patiently(settings, lambda: slot.take(settings.instance))
 
 
 async def _patiently(settings: Settings, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -270,6 +271,29 @@ async def _patiently(settings: Settings, attempt: Callable[[], Awaitable[T]]) ->
                 raise
             log.info("waiting_to_start", reason=str(error))
             await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _watch(pool: Pool, arrivals: Arrivals) -> None:
+    """What nobody else would notice: a database that is back, a place in the consumer group that is lost."""
+    answered = True
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if arrivals.lost:
+            log.critical("consumer_lost")
+            signal.raise_signal(signal.SIGTERM)
+            return
+        if arrivals.waiting:
+            before, answered = answered, await _answers(pool)
+            if answered and not before:
+                arrivals.resume_all()
+
+
+async def _answers(pool: Pool) -> bool:
+    try:
+        await asyncio.wait_for(pool.fetchval("SELECT 1"), WATCH_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    return True
 
 
 async def _tidy(pool: Pool, settings: Settings) -> None:

@@ -4,9 +4,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.prescription import store
-from services.prescription.commands import CLOCK, commit_by_clock, refuse_issue
+from services.prescription.commands import commit_by_clock, refuse_issue
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import issuing
+from services.prescription.store.writing import CLOCK
 from shared import clock
 from shared.database import Connection
 from shared.outbox import Outbox
@@ -31,11 +32,12 @@ async def strike(job: Job, resources: Any) -> Finish:
         after = before
         if not before.hidden:
             after = clockwork.as_of(before, clock.now())
-            await commit_by_clock(conn, outbox, before, after)
+            commit_by_clock(conn, outbox, before, after)
         due_at = clockwork.next_due(after)
         if before.hidden and due_at is not None and due_at <= clock.now():
-            await refuse_issue(conn, outbox, before, issuing.gave_up())
+            refuse_issue(conn, outbox, before, issuing.gave_up())
         elif due_at is not None:
             job.again(at=due_at)
+        await store.settle(conn)
 
     return finish

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +16,7 @@ from shared import database, migrations, outbox, topics
 from shared.database import Pool
 from shared.outbox import Row
 from shared.relay import Relay
+from tests.infrastructure import until
 
 TOPIC: Final = PrescriptionChanged.topic
 WARM_UP: Final = 2_000
@@ -54,11 +54,14 @@ async def _relayed(pool: Pool, kafka: str, count: int) -> float:
     relay = Relay(pool, kafka, client="benchmark-relay")
     began = time.perf_counter()
     relay.start()
-    while await pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):
-        await asyncio.sleep(0.02)
+    await until(lambda: _empty(pool), seconds=120)
     seconds = time.perf_counter() - began
     await relay.stop()
     return count / seconds
+
+
+async def _empty(pool: Pool) -> bool:
+    return not await pool.fetchval("SELECT EXISTS (SELECT FROM outbox)")
 
 
 async def _row_by_row(pool: Pool, kafka: str, count: int) -> float:

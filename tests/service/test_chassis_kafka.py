@@ -1,154 +1,33 @@
-"""The subscriber and the relay on a real Kafka, tested once for all services."""
+"""The subscriber on a real Kafka, tested once for all services: the road, poison, refusals to start."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from contracts.catalog import TOPICS
 from contracts.message import Envelope
-from dev import kafka as dev_kafka
-from dev.kafka import Kafka
-from dev.supervisor import Supervisor
-from shared import database, outbox, service, topics
+from shared import database, topics
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
 from shared.messaging import Handlers
 from shared.outbox import Outbox
 from shared.records import Stored
-from shared.service import Running
-from shared.settings import Settings
 from shared.topics import WrongTopics
-from tests.chassis_service import CATALOGUE, EFFECTS, Happened, handlers_for, happened
+from tests.chassis_service import CATALOGUE, Happened, handlers_for, happened
 from tests.infrastructure import Database, until
+from tests.service.chassis_ground import EVENTS, OUTCOMES, Ground, prepare
 from tests.service.conftest import Deliver
-
-EVENTS = "chassis-events-v1"
-OUTCOMES = "chassis-outcomes-v1"
-GROUPS = itertools.count()
-
-
-@dataclass
-class Ground:
-    """A broker with topics, a database, and a group that begins behind what other tests wrote."""
-
-    kafka: str
-    url: str
-    pool: Pool
-    group: str
-    outcomes_from: dict[TopicPartition, int] = field(default_factory=dict)
-
-    @asynccontextmanager
-    async def running(
-        self, instance: str = "chassis-0", *, handlers: Handlers | None = None, **more: object
-    ) -> AsyncIterator[Running]:
-        settings = Settings.model_validate(
-            {"database_url": self.url, "kafka_bootstrap": self.kafka, "instance": instance, **more}
-        )
-        async with service.started(handlers or handlers_for(self.group), settings) as one:
-            await until(lambda: one.arrivals.assigned, seconds=30)
-            yield one
-
-    async def send(self, *events: Happened) -> None:
-        """As a service would: through the outbox, and its relay."""
-        async with database.transaction(self.pool) as conn:
-            await outbox.send(conn, *events)
-
-    async def write(self, *records: Stored) -> None:
-        """As a stranger would: straight to the broker."""
-        async with self.producing() as producer:
-            for one in records:
-                await producer.send_and_wait(
-                    one.topic, one.value, one.key, partition=one.partition, headers=list(one.headers)
-                )
-
-    @asynccontextmanager
-    async def producing(self) -> AsyncIterator[AIOKafkaProducer]:
-        producer = AIOKafkaProducer(bootstrap_servers=self.kafka, max_request_size=9 * 1024 * 1024)
-        await producer.start()
-        try:
-            yield producer
-        finally:
-            await producer.stop()
-
-    async def numbers(self) -> list[int]:
-        rows = await self.pool.fetch("SELECT number FROM effect ORDER BY place")
-        return [row["number"] for row in rows]
-
-    async def handled(self, count: int) -> bool:
-        return bool(await self.pool.fetchval("SELECT count(*) FROM effect") >= count)
-
-    async def said_all(self) -> bool:
-        return not await self.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)")
-
-    async def read(self, topic: str) -> list[Any]:
-        """All records of a topic since this test began."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, max_partition_fetch_bytes=10 * 1024 * 1024)
-        await consumer.start()
-        try:
-            found: list[Any] = []
-            partitions = _partitions(topic)
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            for one in partitions:
-                consumer.seek(one, self.outcomes_from.get(one, 0))
-            while [one for one in partitions if await consumer.position(one) < ends[one]]:
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += records
-            return found
-        finally:
-            await consumer.stop()
-
-    async def committed(self, topic: str) -> int:
-        """How far the group has come, over all partitions."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.kafka, group_id=self.group, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            partitions = _partitions(topic)
-            consumer.assign(partitions)
-            return sum([await consumer.committed(one) or 0 for one in partitions])
-        finally:
-            await consumer.stop()
-
-
-def _partitions(topic: str) -> list[TopicPartition]:
-    count = topics.DEAD_PARTITIONS if topic.endswith("-dead") else TOPICS[topic].partitions
-    return [TopicPartition(topic, number) for number in range(count)]
-
-
-async def prepare(kafka: str, url: str, pool: Pool) -> Ground:
-    await topics.create(kafka)
-    await pool.execute(EFFECTS)
-    ground = Ground(kafka, url, pool, f"chassis-{next(GROUPS)}")
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=ground.group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        for topic in [*CATALOGUE, f"{EVENTS}-dead"]:
-            partitions = _partitions(topic)
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            ground.outcomes_from |= ends
-            await consumer.commit(ends)
-    finally:
-        await consumer.stop()
-    return ground
 
 
 @pytest.fixture
@@ -331,78 +210,6 @@ def _record(ground: Ground, event: Happened) -> Stored:
     return Deliver(handlers_for(ground.group), ground.pool).record(event)
 
 
-class TestSeveralProcesses:
-    async def test_when_the_relay_goes_another_takes_over(self, ground: Ground) -> None:
-        async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(ground.running("chassis-0"))
-            second = await stack.enter_async_context(ground.running("chassis-1"))
-            assert [first.relay.active, second.relay.active] == [True, False]
-
-            await first.relay.stop()
-            await until(lambda: second.relay.active, seconds=5)
-            await ground.send(happened(number=1))
-            await until(lambda: ground.handled(1), seconds=20)
-            await until(ground.said_all, seconds=10)
-
-    async def test_crossed_things_cost_a_retry_and_no_more(self, ground: Ground) -> None:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(ground.running("chassis-0"))
-            await stack.enter_async_context(ground.running("chassis-1"))
-            await ground.send(
-                *(
-                    happened("crossed", number=number, thing=number % 6, other=UUID(int=(number + 3) % 6))
-                    for number in range(120)
-                )
-            )
-            await until(lambda: ground.handled(120), seconds=40)
-
-        assert sorted(await ground.numbers()) == list(range(120))
-        assert await ground.pool.fetchval("SELECT count(*) FROM grave") == 0
-
-    async def test_a_rolling_restart_loses_and_doubles_nothing_and_stops_nobody_for_long(
-        self, ground: Ground
-    ) -> None:
-        sending = asyncio.create_task(_send_steadily(ground, 300))
-        longest = 0.0
-        async with AsyncExitStack() as all_of_them:
-            stacks = []
-            for slot in range(2):
-                stack = await all_of_them.enter_async_context(AsyncExitStack())
-                await stack.enter_async_context(ground.running(f"chassis-{slot}"))
-                stacks.append(stack)
-            for slot, stack in enumerate(stacks):
-                began = asyncio.get_running_loop().time()
-                more = partial(ground.handled, len(await ground.numbers()) + 1)
-                await stack.aclose()
-                await stack.enter_async_context(ground.running(f"chassis-{slot}"))
-                await until(more, seconds=10)
-                longest = max(longest, asyncio.get_running_loop().time() - began)
-            await sending
-            await until(lambda: ground.handled(300), seconds=30)
-
-        assert sorted(await ground.numbers()) == list(range(300))
-        assert longest < 10
-
-    async def test_two_processes_that_name_no_slot_get_one_each(self, ground: Ground) -> None:
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(ground.running("auto"))
-            await stack.enter_async_context(ground.running("auto"))
-            held = await ground.pool.fetch(
-                "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted"
-                "   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-                " ORDER BY objid",
-                0x736C_6F74,
-            )
-
-        assert [row["objid"] for row in held] == [0, 1]
-
-
-async def _send_steadily(ground: Ground, count: int) -> None:
-    for number in range(count):
-        await ground.send(happened(number=number, thing=number))
-        await asyncio.sleep(0.02)
-
-
 class TestRefusals:
     async def test_a_service_that_finds_another_partition_count_refuses_to_start(
         self, ground: Ground, monkeypatch: pytest.MonkeyPatch
@@ -446,40 +253,3 @@ class TestRefusals:
         assert partitions == {name: topic.partitions for name, topic in TOPICS.items()}
         for name, found in kept.items():
             assert timedelta(milliseconds=int(found["retention.ms"])) == TOPICS[name].kept
-
-
-class TestBrokerRestart:
-    @pytest.fixture
-    def own(self, tmp_path: Path) -> Iterator[tuple[Kafka, Supervisor]]:
-        """A broker of this test's own, to be restarted."""
-        broker, supervisor = Kafka.on(), Supervisor(lambda name, line: None)
-        try:
-            supervisor.start([dev_kafka.part(tmp_path / "kafka", broker)])
-            yield broker, supervisor
-        finally:
-            supervisor.stop()
-
-    async def test_a_broker_that_is_killed_costs_no_message_no_order_and_no_second_effect(
-        self, own: tuple[Kafka, Supervisor], made: tuple[str, Pool]
-    ) -> None:
-        broker, supervisor = own
-        ground = await prepare(broker.bootstrap, *made)
-
-        async with ground.running():
-            sending = asyncio.create_task(_send_steadily(ground, 400))
-            await until(lambda: ground.handled(50), seconds=30)
-            await asyncio.to_thread(supervisor.hold_down, "kafka")
-            await asyncio.sleep(2)
-            await asyncio.to_thread(supervisor.restart, "kafka")
-            count = len(await ground.numbers())
-            await until(lambda: ground.handled(count + 1), seconds=10)
-            await ground.send(*(happened(number=1_000 + number) for number in range(100)))
-            await sending
-            await until(lambda: ground.handled(500), seconds=30)
-            await until(ground.said_all, seconds=10)
-
-        found = await ground.numbers()
-        assert sorted(found) == [*range(400), *range(1_000, 1_100)]
-        assert [number for number in found if number >= 1_000] == list(range(1_000, 1_100))
-        told = [Envelope.read(one.headers).id for one in await ground.read(OUTCOMES)]
-        assert len(set(told)) == 500

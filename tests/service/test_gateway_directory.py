@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncpg
 import pytest
 
+from contracts.values import Patient
 from services.gateway.messages.ids import spell
 from services.gateway.operator import icd10
-from services.gateway.store import catalogue, directory
+from services.gateway.store import catalogue, diagnoses, directory
 from shared import clock, database, ids
 from tests.gateway import (
     CLINIC_CLIENT,
@@ -200,8 +201,8 @@ async def test_a_provider_cannot_write_a_row_of_another(gateway: Serving) -> Non
             await conn.execute("INSERT INTO provider_product VALUES ($1, 'MED-042', now())", ids.new())
 
 
-def _inline(first_name: str = "Ana", **changes: object) -> directory.Patient:
-    return directory.Patient(
+def _inline(first_name: str = "Ana", **changes: object) -> Patient:
+    return Patient(
         patient_id=ids.new(),
         first_name=first_name,
         last_name="López",
@@ -267,7 +268,7 @@ async def test_the_patient_of_a_refused_issue_without_a_document_is_the_same_whe
     gateway: Serving,
 ) -> None:
     tenant = gateway.tenants[NORTE]
-    minor = directory.Patient(patient_id=ids.new(), first_name="Leo", last_name="Gil")
+    minor = Patient(patient_id=ids.new(), first_name="Leo", last_name="Gil")
     async with database.transaction(gateway.owner) as conn:
         first = await directory.inline_patient(conn, tenant, minor, clock.now())
         again = minor.model_copy(update={"patient_id": ids.new()})
@@ -409,7 +410,7 @@ async def test_what_a_provider_registered_is_known_beside_what_another_did(stock
 async def test_headache_is_found_under_all_its_names(stocked: Serving, query: str) -> None:
     listed = [one for one in icd10.listed() if one.code in ("R51", "R50", "G43")]
     async with database.transaction(stocked.owner) as conn:
-        await icd10.diagnoses.save_diagnoses(conn, listed)
+        await diagnoses.save_diagnoses(conn, listed)
 
     found = (await stocked.get(CLINIC_CLIENT, "/medical-catalogs/v1/diagnoses", query=query)).json()["data"]
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts import values
+from contracts import prescription_codes, values
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from contracts.prescription_events import (
@@ -17,7 +17,7 @@ from contracts.prescription_events import (
 )
 from contracts.signing_events import SealingRefused
 from services.prescription import store
-from services.prescription.domain import history, prescription_code
+from services.prescription.domain import history
 from services.prescription.domain.history import Action
 from services.prescription.domain.state_table import Status
 from shared import clock
@@ -62,7 +62,7 @@ async def test_an_order_is_checked_sealed_and_released_with_one_answer(service):
     assert answer.prescription == changed.prescription
     prescription = answer.prescription
     assert (prescription.status, prescription.issued_at) == ("submitted", NOON)
-    assert prescription_code.is_valid(prescription.prescription_code)
+    assert prescription_codes.is_valid(prescription.prescription_code)
     assert prescription.prescription_code == sealing[0].message.prescription_code
     assert (prescription.patient, prescription.items[0].product) == (some.ANA, some.PARACETAMOL)
     assert prescription.signed_document_id is not None
@@ -178,6 +178,58 @@ async def test_of_two_orders_for_one_patient_at_one_moment_the_later_sees_the_ea
     assert second.others[0].items[0].medication_name == "Paracetamol 500 mg tablets"
     sealing = await service.hears(some.verdict(first), some.verdict(second))
     assert names(sealing) == ["SealRequested", "SealRequested"]
+
+
+async def test_of_equal_prescriptions_a_check_looks_at_the_newest_and_never_at_itself(service):
+    await service.issues(some.issue(number=1))
+    await service.issues(some.issue(number=2))
+    asked = only(
+        await service.hears(some.issue(number=3), some.issue(number=4), some.issue(number=5)),
+        SafetyCheckRequested,
+    )
+    facts = values.PatientFacts(patient_id=PATIENT, version=2)
+
+    again = await service.hears(
+        PatientFactsChanged(tenant_id=CLINIC, facts=facts), *(some.verdict(one) for one in asked)
+    )
+
+    def newest(number):
+        return [UUID(int=ID.int + number * 1000)]
+
+    assert [[one.prescription_id for one in request.others] for request in asked] == [
+        newest(2),
+        newest(3),
+        newest(4),
+    ]
+    assert [[one.prescription_id for one in said.message.others] for said in again] == [
+        newest(5),
+        newest(5),
+        newest(4),
+    ]
+
+
+async def test_other_items_are_other_prescriptions(service):
+    syrup = some.issue().items[0].model_copy(update={"medication_name": "Syrup", "product": None})
+    await service.issues(some.issue(number=1))
+    await service.issues(some.issue(number=2, items=(syrup,)))
+
+    (asked,) = only(await service.hears(some.issue(number=3)), SafetyCheckRequested)
+
+    assert {one.prescription_id.int for one in asked.others} == {ID.int + 1000, ID.int + 2000}
+
+
+async def test_what_was_handed_over_is_in_the_patient_until_the_treatment_ends(service):
+    await service.issues()
+    await service.hears(some.start())
+    await service.hears(some.complete(amount="1"))
+
+    clock.shift(timedelta(days=9))
+    (soon,) = only(await service.hears(some.issue(number=1)), SafetyCheckRequested)
+    clock.shift(timedelta(days=2))
+    (late,) = only(await service.hears(some.issue(number=2, patient=some.ANA)), SafetyCheckRequested)
+
+    assert [one.prescription_id for one in soon.others] == [ID]
+    assert ID not in [one.prescription_id for one in late.others]
 
 
 async def test_a_blocking_finding_about_an_order_that_has_left_is_asked_again(service):

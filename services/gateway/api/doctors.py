@@ -12,7 +12,8 @@ from services.gateway.auth.principal import Principal
 from services.gateway.messages import doctors, ids
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
-from services.gateway.store import directory, providers, tenancy
+from services.gateway.store import doctors as store
+from services.gateway.store import providers, tenancy
 from shared import clock
 
 router = APIRouter(tags=["Doctors"])
@@ -38,7 +39,7 @@ async def list_doctors(request: Request, caller: Reader, gateway: Parts, query: 
     query.finish()
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         today = (await providers.provider(conn, caller.tenant_id)).settings.today(clock.now())
-        found, total = await directory.list_doctors(
+        found, total = await store.list_doctors(
             conn,
             caller.tenant_id,
             number=number,
@@ -69,7 +70,7 @@ async def get_doctor(
     if found_id is None:
         raise Problem("resource_not_found")
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
-        found = await directory.find_doctor(conn, caller.tenant_id, found_id)
+        found = await store.find_doctor(conn, caller.tenant_id, found_id)
         if found is None:
             raise Problem("resource_not_found")
         today = (await providers.provider(conn, caller.tenant_id)).settings.today(clock.now())

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from contracts import prescription_codes
 from contracts.prescription_commands import IssuePrescription
 from contracts.values import Patient, Prescription
 from services.gateway.api import prescription_operations as described
@@ -19,7 +20,7 @@ from services.gateway.checks import prescriber, prescription
 from services.gateway.checks.fields import Form
 from services.gateway.checks.patient import EMAIL
 from services.gateway.checks.query import Query
-from services.gateway.messages import by_the_clock, codes, commands, ids, prescriptions
+from services.gateway.messages import by_the_clock, commands, ids, prescriptions
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.commands import Asking
 from services.gateway.messages.errors import Entry, Problem
@@ -293,7 +294,7 @@ def _filter(query: Query, caller: Principal) -> views.Filter:
     if bound is not None:
         doctor_id = bound if doctor_id in (None, bound) else NOBODY
     return views.Filter(
-        prescription_code=None if code is None else codes.canonical(code),
+        prescription_code=None if code is None else prescription_codes.canonical(code) or code,
         patient_id=patient_id,
         doctor_id=doctor_id,
         statuses=_statuses(query),

@@ -12,7 +12,7 @@ from contracts.directory_events import DoctorStandingChanged
 from contracts.values import Doctor
 from services.gateway.auth import keys
 from services.gateway.messages import provider_settings
-from services.gateway.store import catalogue, clients, directory, providers, token_keys
+from services.gateway.store import catalogue, clients, doctors, providers, token_keys
 from services.gateway.store.clients import ApiKey, Client
 from shared import clock, outbox
 from shared.database import Connection
@@ -111,7 +111,7 @@ async def save_doctor(
 ) -> UUID:
     """Put a doctor on file, or change them; unique by institution and licence number."""
     now = clock.now()
-    doctor_id, version = await directory.save_doctor(
+    doctor_id, version = await doctors.save_doctor(
         conn, tenant_id, doctor, status=status, valid_until=valid_until, now=now
     )
     if version is not None:

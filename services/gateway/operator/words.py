@@ -15,7 +15,7 @@ from services.gateway.messages import ids, provider_settings
 from services.gateway.operator import icd10, provisioning, seed
 from services.gateway.operator.provisioning import KeyLimits, Limits
 from services.gateway.settings import Settings
-from services.gateway.store import directory, providers
+from services.gateway.store import doctors, providers
 from shared import database
 from shared.database import Connection, Pool
 from shared.errors import NotFound
@@ -198,7 +198,7 @@ async def _doctor(conn: Connection, tenant_id: UUID, spelled: str | None) -> UUI
     if spelled is None:
         return None
     doctor_id = ids.find("doc", spelled)
-    if doctor_id is None or await directory.find_doctor(conn, tenant_id, doctor_id) is None:
+    if doctor_id is None or await doctors.find_doctor(conn, tenant_id, doctor_id) is None:
         raise NotFound(f"the provider has no doctor {spelled}")
     return doctor_id
 

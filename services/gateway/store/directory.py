@@ -1,16 +1,16 @@
-"""Patients and doctors of a provider, and the patients that an issue has not yet revealed (DESIGN 3.1.2)."""
+"""Patients of a provider, and those that an issue has not yet revealed (DESIGN 3.1.2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 from asyncpg import Record
 
 from contracts.directory_events import PatientFactsChanged
-from contracts.values import Doctor, Patient
+from contracts.values import Patient
 from shared.database import Connection
 from shared.errors import Conflict
 
@@ -40,25 +40,6 @@ class KnownPatient:
     revealed: bool
     created_at: datetime
     updated_at: datetime
-
-
-@dataclass(frozen=True)
-class KnownDoctor:
-    """A doctor on file."""
-
-    record: Doctor
-    version: int
-    registration_status: str
-    registration_valid_until: date | None
-    created_at: datetime
-    updated_at: datetime
-
-    def standing(self, today: date) -> str:
-        """`registration_status` as it is today: a registration that has run out is `EXPIRED`."""
-        ends = self.registration_valid_until
-        if self.registration_status == "ACTIVE" and ends is not None and ends < today:
-            return "EXPIRED"
-        return self.registration_status
 
 
 def _patient(row: Record) -> KnownPatient:
@@ -289,134 +270,3 @@ def _person(patient: Patient) -> tuple[object, ...]:
 def _digest(patient: Patient) -> bytes:
     content = patient.model_copy(update={"patient_id": UUID(int=0), "facts_version": 1})
     return sha256(content.model_dump_json().encode()).digest()
-
-
-def _doctor(row: Record) -> KnownDoctor:
-    return KnownDoctor(
-        Doctor.model_validate_json(row["record"]),
-        row["version"],
-        row["registration_status"],
-        row["registration_valid_until"],
-        row["created_at"],
-        row["updated_at"],
-    )
-
-
-async def find_doctor(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> KnownDoctor | None:
-    row = await conn.fetchrow(
-        """
-        SELECT record, version, registration_status, registration_valid_until, created_at, updated_at
-          FROM doctor
-         WHERE (tenant_id, doctor_id) = ($1, $2)
-        """,
-        tenant_id,
-        doctor_id,
-    )
-    return None if row is None else _doctor(row)
-
-
-async def list_doctors(
-    conn: Connection,
-    tenant_id: UUID,
-    *,
-    number: str | None,
-    status: str | None,
-    today: date,
-    limit: int,
-    offset: int,
-) -> tuple[list[KnownDoctor], int]:
-    """Newest first, of this licence number and this standing today; and how many there are."""
-    rows = await conn.fetch(
-        """
-        WITH found AS (SELECT doctor_id, record, version, registration_status, registration_valid_until,
-                              created_at, updated_at
-                         FROM doctor
-                        WHERE tenant_id = $1
-                          AND ($2::text IS NULL OR medical_license_number = $2)
-                          AND ($3::text IS NULL OR $3 = CASE
-                                WHEN registration_status = 'ACTIVE' AND registration_valid_until < $4
-                                THEN 'EXPIRED' ELSE registration_status END))
-        SELECT counted.total, page.*
-          FROM (SELECT count(*) AS total FROM found) AS counted
-          LEFT JOIN LATERAL (SELECT * FROM found
-                              ORDER BY created_at DESC, doctor_id DESC
-                              LIMIT $5 OFFSET $6) AS page ON true
-        """,
-        tenant_id,
-        number,
-        status,
-        today,
-        limit,
-        offset,
-    )
-    return [_doctor(row) for row in rows if row["record"] is not None], rows[0]["total"]
-
-
-async def doctors_by_license(
-    conn: Connection, tenant_id: UUID, number: str, institution: str | None = None
-) -> list[KnownDoctor]:
-    """Those with this licence number, of one institution or of any."""
-    rows = await conn.fetch(
-        """
-        SELECT record, version, registration_status, registration_valid_until, created_at, updated_at
-          FROM doctor
-         WHERE (tenant_id, medical_license_number) = ($1, $2)
-           AND ($3::text IS NULL OR institution_slug = $3)
-         ORDER BY institution_slug
-        """,
-        tenant_id,
-        number,
-        institution,
-    )
-    return [_doctor(row) for row in rows]
-
-
-async def save_doctor(
-    conn: Connection,
-    tenant_id: UUID,
-    doctor: Doctor,
-    *,
-    status: str,
-    valid_until: date | None,
-    now: datetime,
-) -> tuple[UUID, int | None]:
-    """The doctor of this institution and licence, made or changed; an existing one keeps its id.
-
-    The version is None where nothing changed.
-    """
-    found = await conn.fetchval(
-        """
-        SELECT doctor_id
-          FROM doctor
-         WHERE (tenant_id, institution_slug, medical_license_number) = ($1, $2, $3)
-           FOR UPDATE
-        """,
-        tenant_id,
-        doctor.medical_license_verification_institution_slug,
-        doctor.medical_license_number,
-    )
-    record = doctor.model_copy(update={"doctor_id": found or doctor.doctor_id})
-    version = await conn.fetchval(
-        """
-        INSERT INTO doctor (tenant_id, doctor_id, version, institution_slug, medical_license_number,
-                            registration_status, registration_valid_until, record, created_at, updated_at)
-        VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $8)
-            ON CONFLICT ON CONSTRAINT doctor_license_key DO UPDATE
-           SET version = doctor.version + 1, registration_status = EXCLUDED.registration_status,
-               registration_valid_until = EXCLUDED.registration_valid_until,
-               record = EXCLUDED.record, updated_at = EXCLUDED.updated_at
-         WHERE (doctor.registration_status, doctor.registration_valid_until, doctor.record)
-               IS DISTINCT FROM
-               (EXCLUDED.registration_status, EXCLUDED.registration_valid_until, EXCLUDED.record)
-        RETURNING version
-        """,
-        tenant_id,
-        record.doctor_id,
-        doctor.medical_license_verification_institution_slug,
-        doctor.medical_license_number,
-        status,
-        valid_until,
-        record.model_dump_json(),
-        now,
-    )
-    return record.doctor_id, version

@@ -38,7 +38,7 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
     live = after.live_dispensation
     assert live is not None
 
-    whole = await commit(conn, outbox, before, after)
+    whole = commit(conn, outbox, before, after)
     outbox.announce(
         telling.succeeded(whole, command.request_id, dispensation_id=live.id, repeated=after is prescription)
     )
@@ -58,7 +58,7 @@ async def update_dispensation(command: UpdateDispensation, conn: Connection, out
         occasion=now,
     )
 
-    await _done(command, conn, outbox, before, after)
+    _done(command, conn, outbox, before, after)
 
 
 @handlers.on(CompleteDispensation)
@@ -74,7 +74,7 @@ async def complete_dispensation(command: CompleteDispensation, conn: Connection,
         occasion=now,
     )
 
-    await _done(command, conn, outbox, before, after)
+    _done(command, conn, outbox, before, after)
 
 
 @handlers.on(CancelDispensation)
@@ -91,13 +91,13 @@ async def cancel_dispensation(command: CancelDispensation, conn: Connection, out
         occasion=now,
     )
 
-    await _done(command, conn, outbox, before, after)
+    _done(command, conn, outbox, before, after)
 
 
-async def _done(
+def _done(
     command: DispensingCommand, conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
 ) -> None:
-    whole = await commit(conn, outbox, before, after)
+    whole = commit(conn, outbox, before, after)
     outbox.announce(
         telling.succeeded(
             whole,

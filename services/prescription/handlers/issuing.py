@@ -2,12 +2,13 @@
 
 import secrets
 
+from contracts import prescription_codes
 from contracts.prescription_commands import IssuePrescription
 from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed, SealingRefused
 from services.prescription import store
 from services.prescription.commands import commit, keep_hidden, refuse_issue, wind
-from services.prescription.domain import checking, issuing, prescription_code, signing
+from services.prescription.domain import checking, issuing, signing
 from services.prescription.domain import patient as patients
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
@@ -27,13 +28,14 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
         raise Refused("internal_error", "There is a prescription with this id.")
     known = store.patient(conn, command.tenant_id, command.patient.patient_id)
     patient = known.told(reading.patient(command).facts).entered_or_left()
-    code = prescription_code.allocate(now.at.year, secrets.randbelow)
+    code = prescription_codes.allocate(now.at.year, secrets.randbelow)
     order = reading.order(command, code, now.at)
     order = issuing.begin(order, patient.asked_with(order), now)
     others = await store.in_force(conn, order, now.at)
 
-    await store.add(conn, order, patient)
-    await wind(conn, None, order)
+    store.add(conn, order)
+    store.save_patient(conn, patient)
+    wind(conn, None, order)
     outbox.announce(telling.check_requested(order, patient, others))
 
 
@@ -50,15 +52,15 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
     now = reading.going_on(prescription, clock.now())
     checked = issuing.after_verdict(prescription, verdict, await _keys(conn, prescription, verdict), now)
     if not checked.hidden:
-        await commit(conn, outbox, prescription, checked)
+        commit(conn, outbox, prescription, checked)
         return
     doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
     if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
-        await refuse_issue(conn, outbox, checked, refusal)
+        refuse_issue(conn, outbox, checked, refusal)
         return
     sealing = issuing.proceed(checked, now)
 
-    await keep_hidden(conn, prescription, sealing)
+    keep_hidden(conn, prescription, sealing)
     outbox.announce(telling.seal_requested(sealing))
 
 
@@ -72,17 +74,17 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     seal = reading.seal(event.seal)
     if not prescription.hidden:
         late = signing.after_seal(prescription, seal, number=event.signature_version, occasion=now)
-        await commit(conn, outbox, prescription, late)
+        commit(conn, outbox, prescription, late)
         return
     if signing.awaited(prescription) != event.signature_version:
         return
     if (refusal := issuing.objection_to_release(prescription, now)) is not None:
-        await refuse_issue(conn, outbox, prescription, refusal)
+        refuse_issue(conn, outbox, prescription, refusal)
         return
     issued = issuing.after_seal(
         prescription, seal, number=event.signature_version, document_id=ids.new(), now=now
     )
-    await _released(conn, outbox, prescription, issued)
+    _released(conn, outbox, prescription, issued)
 
 
 @handlers.on(SealingRefused)
@@ -95,10 +97,10 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
     if prescription.hidden:
         errors = tuple(Failing(path, "invalid_value", "It cannot be sealed.") for path, _ in event.details)
         refusal = Refused("validation_failed", "The content cannot be sealed.", errors=errors)
-        await refuse_issue(conn, outbox, prescription, refusal)
+        refuse_issue(conn, outbox, prescription, refusal)
         return
     failed = signing.after_failure(prescription, event.code, number=event.signature_version, occasion=now)
-    await commit(conn, outbox, prescription, failed)
+    commit(conn, outbox, prescription, failed)
 
 
 async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
@@ -116,7 +118,7 @@ async def _ask_again(conn: Connection, outbox: Outbox, prescription: Prescriptio
     patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
     others = await store.in_force(conn, prescription, now.at)
     asking = checking.ask(prescription, patient.asked_with(prescription), now)
-    await keep_hidden(conn, prescription, asking)
+    keep_hidden(conn, prescription, asking)
     outbox.announce(telling.check_requested(asking, patient, others))
 
 
@@ -126,12 +128,10 @@ async def _keys(conn: Connection, prescription: Prescription, verdict: Verdict) 
     return KeyMaker(secret, prescription.tenant_id, prescription.patient_id)
 
 
-async def _released(
-    conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription
-) -> None:
+def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription) -> None:
     assert prescription.issue is not None
     assert prescription.issue.occasion.request_id is not None
-    whole = await commit(conn, outbox, prescription, issued)
+    whole = commit(conn, outbox, prescription, issued)
     outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
     carried = particulars.of(issued)
     if carried.policy.deliver_on_issue == "EMAIL" and carried.patient.email_address:

@@ -29,7 +29,7 @@ async def refused(command: Command, error: Exception, conn: Connection, outbox: 
     if not store.holds(conn):
         await hold(conn, [command])
     refusal = error if isinstance(error, Refused) else _said_in_our_words(error)
-    prescription = await _decided_on(command, refusal, conn, outbox)
+    prescription = _decided_on(command, refusal, conn, outbox)
     outbox.announce(telling.refused(command, refusal, prescription, now))
 
 
@@ -38,9 +38,7 @@ def _said_in_our_words(error: Exception) -> Refused:
     return Refused(_CODES.get(code(error), code(error)), str(error))
 
 
-async def _decided_on(
-    command: Command, refusal: Refused, conn: Connection, outbox: Outbox
-) -> Prescription | None:
+def _decided_on(command: Command, refusal: Refused, conn: Connection, outbox: Outbox) -> Prescription | None:
     """What the clock had brought by then is committed with the refusal, and a refused void is remembered."""
     before = store.find(conn, command.tenant_id, command.prescription_id)
     if before is None or before.hidden:
@@ -49,7 +47,7 @@ async def _decided_on(
     after = clockwork.as_of(before, now.at)
     if isinstance(command, VoidPrescription):
         after = cancelling.refused_attempt(after, refusal, now)
-    await commit(conn, outbox, before, after)
+    commit(conn, outbox, before, after)
     return after
 
 
@@ -65,4 +63,4 @@ async def replayed(message: Message, conn: Connection, outbox: Outbox) -> None:
     before = store.find(conn, tenant_id, prescription_id)
     if before is not None and not before.hidden:
         occasion = Occasion(at=clock.now())
-        await commit(conn, outbox, before, delivery.handled_late(before, occasion=occasion))
+        commit(conn, outbox, before, delivery.handled_late(before, occasion=occasion))

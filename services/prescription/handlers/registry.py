@@ -23,3 +23,6 @@ async def hold(conn: Connection, messages: Sequence[Message]) -> None:
     ]
     prescriptions = {(one.tenant_id, one.prescription_id) for one in messages if isinstance(one, Event)}
     await store.hold(conn, patients, sorted(prescriptions))
+
+
+handlers.settle(store.settle)

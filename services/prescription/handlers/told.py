@@ -19,7 +19,7 @@ async def on_patient_facts_changed(event: PatientFactsChanged, conn: Connection,
     facts = reading.patient_told(event).facts
     known = store.patient(conn, event.tenant_id, event.facts.patient_id)
     if known.told(facts) is not known:
-        await store.save_patient(conn, known.told(facts))
+        store.save_patient(conn, known.told(facts))
 
 
 @handlers.on(DoctorStandingChanged)
@@ -36,7 +36,7 @@ async def on_delivery_succeeded(event: DeliverySucceeded, conn: Connection, outb
     before = store.seen(conn, event.tenant_id, event.prescription_id)
     after = delivery.delivered(before, None, occasion=Occasion(at=clock.now()))
 
-    await commit(conn, outbox, before, after)
+    commit(conn, outbox, before, after)
 
 
 @handlers.on(DeliveryFailed)
@@ -45,4 +45,4 @@ async def on_delivery_failed(event: DeliveryFailed, conn: Connection, outbox: Ou
     before = store.seen(conn, event.tenant_id, event.prescription_id)
     after = delivery.delivered(before, "delivery_failed", occasion=Occasion(at=clock.now()))
 
-    await commit(conn, outbox, before, after)
+    commit(conn, outbox, before, after)

@@ -1,14 +1,13 @@
-"""From records to handlers: which function handles what, and delivery of a batch together or one by one."""
+"""Delivery: takes records to their handlers, together in one transaction or, if that fails, one by one."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import structlog
 from pydantic import ValidationError
@@ -18,14 +17,13 @@ from contracts.message import Unreadable as UnreadableEnvelope
 from shared import database, errors, graves, inbox, outbox, telemetry
 from shared.database import Connection, Pool
 from shared.errors import GaveUp, Rejected, TooLarge, Unavailable, Unreadable
+from shared.messaging.handlers import Handlers, InHand, Registered
 from shared.outbox import Outbox, Row
-from shared.records import Record, arrived, place, topic_of
+from shared.records import Record, place, topic_of
 
 ATTEMPTS_MAX: Final = 3
 ATTEMPT_PAUSE_SECONDS: Final = 0.02
 
-Handler: TypeAlias = Callable[..., Awaitable[None]]
-F = TypeVar("F", bound=Handler)
 Place: TypeAlias = tuple[str, int]
 
 log = structlog.get_logger()
@@ -49,124 +47,6 @@ ON_ERROR: Final[Mapping[type[Exception], Fate]] = {
     Unavailable: Fate.WAITS,
     Exception: Fate.RETRIED,
 }
-
-
-@dataclass(frozen=True)
-class _Registered:
-    function: Handler
-    message: type[Message] | None
-    extra: str | None
-
-    async def call(self, one: _InHand, conn: Connection, outbox: Outbox) -> None:
-        first = arrived(one.record, one.envelope) if self.message is None else one.message
-        if self.extra == "envelope":
-            await self.function(first, conn, outbox, envelope=one.envelope)
-        elif self.extra == "record":
-            await self.function(first, conn, outbox, record=arrived(one.record, one.envelope))
-        else:
-            await self.function(first, conn, outbox)
-
-
-@dataclass(frozen=True)
-class _InHand:
-    """A record that has a handler: read, and named for the inbox (None: it takes no place there)."""
-
-    record: Record
-    envelope: Envelope
-    message: Message | None
-    inbox_id: str | None
-    handler: _Registered
-
-    @property
-    def type(self) -> str:
-        """For counters: never a stranger's text, of which there is no end."""
-        return self.record.topic if self.handler.message is None else self.handler.message.ce_type
-
-
-class Handlers:
-    """What a service does when asked, or told. Registering hands a function back untouched."""
-
-    def __init__(self, service: str, *, refusal: type[Exception] | tuple[type[Exception], ...] = ()) -> None:
-        self.service = service
-        self.refusals: tuple[type[Exception], ...] = (
-            Rejected,
-            *(refusal if isinstance(refusal, tuple) else (refusal,)),
-        )
-        self._by_type: dict[tuple[str, str], _Registered] = {}
-        self._by_topic: dict[str, _Registered] = {}
-        self._hold: Callable[[Connection, Sequence[Message]], Awaitable[None]] | None = None
-        self._refused: Handler | None = None
-        self._replayed: Handler | None = None
-
-    def on(self, message: type[Message]) -> Callable[[F], F]:
-        """Handle a message: async (message, conn, outbox), with `envelope` or `record` if it names one."""
-
-        def register(function: F) -> F:
-            place = (message.topic, message.ce_type)
-            if place in self._by_type:
-                raise ValueError(f"{message.__name__} has a handler already")
-            self._by_type[place] = _Registered(function, message, _extra(function))
-            return function
-
-        return register
-
-    def on_record(self, topic: str) -> Callable[[F], F]:
-        """Handle every record of a topic that outsiders write: async (record: Arrived, conn, outbox)."""
-
-        def register(function: F) -> F:
-            if topic in self._by_topic:
-                raise ValueError(f"{topic} has a handler already")
-            self._by_topic[topic] = _Registered(function, None, None)
-            return function
-
-        return register
-
-    def hold(self, function: F) -> F:
-        """Lock what these messages are about, in one order for all: async (conn, messages)."""
-        self._hold = function
-        return function
-
-    def refused(self, function: F) -> F:
-        """Answer a command that is refused or given up: async (command, error, conn, outbox)."""
-        self._refused = function
-        return function
-
-    def replayed(self, function: F) -> F:
-        """Say in the history that a message was handled late: async (message, conn, outbox)."""
-        self._replayed = function
-        return function
-
-    @property
-    def topics(self) -> frozenset[str]:
-        return frozenset(topic for topic, _ in self._by_type) | frozenset(self._by_topic)
-
-    @property
-    def messages(self) -> frozenset[type[Message]]:
-        return frozenset(one.message for one in self._by_type.values() if one.message is not None)
-
-    def find(self, topic: str, ce_type: str) -> _Registered | None:
-        return self._by_topic.get(topic) or self._by_type.get((topic, ce_type))
-
-    async def take_hold(self, conn: Connection, messages: Sequence[Message]) -> None:
-        if self._hold is not None and messages:
-            await self._hold(conn, messages)
-
-    @property
-    def answers(self) -> bool:
-        return self._refused is not None
-
-    async def answer(self, command: Command, error: Exception, conn: Connection, outbox: Outbox) -> None:
-        if self._refused is not None:
-            await self._refused(command, error, conn, outbox)
-
-    async def note_replay(self, message: Message, conn: Connection, outbox: Outbox) -> None:
-        if self._replayed is not None:
-            await self._replayed(message, conn, outbox)
-
-
-def _extra(function: Handler) -> str | None:
-    named = inspect.signature(function).parameters
-    return next((name for name in ("envelope", "record") if name in named), None)
 
 
 class Delivery:
@@ -212,12 +92,13 @@ class Delivery:
             said: list[Row] = []
             for one in new:
                 said += await self._handle(one, conn)
+            await self.handlers.settled(conn)
             await outbox.write(conn, said)
         taken = {id(one) for one in new}
         for one in read:
             _count(one.record, one.type, "handled" if id(one) in taken else "known")
 
-    async def _claim(self, conn: Connection, read: Sequence[_InHand]) -> list[_InHand]:
+    async def _claim(self, conn: Connection, read: Sequence[InHand]) -> list[InHand]:
         """Those without effect yet. An id twice in one batch counts once, the first time."""
         ids = {one.inbox_id for one in read if one.inbox_id is not None}
         new = await inbox.claim(conn, ids) if ids else set()
@@ -230,10 +111,10 @@ class Delivery:
                 chosen.append(one)
         return chosen
 
-    async def _hold(self, conn: Connection, new: Iterable[_InHand]) -> None:
+    async def _hold(self, conn: Connection, new: Iterable[InHand]) -> None:
         await self.handlers.take_hold(conn, [one.message for one in new if one.message is not None])
 
-    async def _handle(self, one: _InHand, conn: Connection) -> list[Row]:
+    async def _handle(self, one: InHand, conn: Connection) -> list[Row]:
         started = time.perf_counter()
         with _span(one) as traceparent:
             said = Outbox(one.envelope, traceparent=traceparent)
@@ -247,11 +128,11 @@ class Delivery:
         telemetry.handler_seconds.labels(one.type).observe(time.perf_counter() - started)
         return said.rows
 
-    def _answerable(self, one: _InHand) -> bool:
+    def _answerable(self, one: InHand) -> bool:
         return isinstance(one.message, Command) and self.handlers.answers
 
     async def _answer(
-        self, one: _InHand, error: Exception, conn: Connection, traceparent: str | None
+        self, one: InHand, error: Exception, conn: Connection, traceparent: str | None
     ) -> Outbox:
         assert isinstance(one.message, Command)
         said = Outbox(one.envelope, traceparent=traceparent)
@@ -289,7 +170,9 @@ class Delivery:
                 result = "followed"
             else:
                 await self._hold(conn, [one])
-                await outbox.write(conn, await self._handle(one, conn))
+                said = await self._handle(one, conn)
+                await self.handlers.settled(conn)
+                await outbox.write(conn, said)
                 result = "handled"
         _count(record, one.type, result)
 
@@ -307,7 +190,7 @@ class Delivery:
             await self._settled(record, one, inbox_id, error, answer=False)
 
     async def _settled(
-        self, record: Record, one: _InHand | None, inbox_id: str, error: Exception, *, answer: bool
+        self, record: Record, one: InHand | None, inbox_id: str, error: Exception, *, answer: bool
     ) -> None:
         refused = isinstance(error, self.handlers.refusals)
         async with database.transaction(self.pool) as conn:
@@ -321,6 +204,7 @@ class Delivery:
                     said += (await self._answer(one, told, conn, traceparent)).rows
             if not (answered and refused):
                 said += await self._buried(conn, record, graves.told(error), client=_client(error))
+            await self.handlers.settled(conn)
             await outbox.write(conn, said)
         _count(record, one.type if one else "", "answered" if answered else "buried")
 
@@ -340,16 +224,17 @@ class Delivery:
             late = Outbox(one.envelope)
             await self.handlers.note_replay(one.message, conn, late)
             said += late.rows
+        await self.handlers.settled(conn)
         await outbox.write(conn, said)
         _count(record, one.type, "replayed")
 
-    def _readable(self, record: Record) -> _InHand | None:
+    def _readable(self, record: Record) -> InHand | None:
         try:
             return self._read(record)
         except Unreadable:
             return None
 
-    def _read(self, record: Record) -> _InHand | None:
+    def _read(self, record: Record) -> InHand | None:
         """None for what is somebody else's, or newer than we are. Raises Unreadable."""
         try:
             envelope = Envelope.read(record.headers)
@@ -359,10 +244,10 @@ class Delivery:
         if handler is None:
             _count(record, "", "skipped")
             return None
-        return _InHand(record, envelope, _message(handler, record), _inbox_id(record, envelope), handler)
+        return InHand(record, envelope, _message(handler, record), _inbox_id(record, envelope), handler)
 
 
-def _message(handler: _Registered, record: Record) -> Message | None:
+def _message(handler: Registered, record: Record) -> Message | None:
     if handler.message is None:
         return None
     if record.value is None:
@@ -385,7 +270,7 @@ def _inbox_id(record: Record, envelope: Envelope) -> str | None:
     return place(record) if topic is not None and topic.inbound else envelope.id
 
 
-def _span(one: _InHand) -> Any:
+def _span(one: InHand) -> AbstractContextManager[str | None]:
     message = one.message
     return telemetry.span(
         one.type,

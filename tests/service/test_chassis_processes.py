@@ -1,0 +1,160 @@
+"""Several processes of one service, and a broker that dies, on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from contracts.catalog import TOPICS
+from contracts.message import Envelope
+from dev import kafka as dev_kafka
+from dev.kafka import Kafka
+from dev.supervisor import Supervisor
+from shared import database
+from shared.database import Pool
+from shared.errors import Unavailable
+from tests.chassis_service import CATALOGUE, happened
+from tests.infrastructure import Database, until
+from tests.service.chassis_ground import OUTCOMES, Ground, prepare
+
+
+@pytest.fixture
+async def made(
+    database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[str, Pool]]:
+    for name, topic in CATALOGUE.items():
+        monkeypatch.setitem(TOPICS, name, topic)  # type: ignore[misc]
+    url = (await database("chassis")).url
+    pool = await open_pool(url)
+    yield url, pool
+    await pool.close()
+
+
+async def open_pool(url: str) -> Pool:
+    return await database.open_pool(url, max_size=5)
+
+
+@pytest.fixture
+async def ground(kafka: str, made: tuple[str, Pool]) -> Ground:
+    return await prepare(kafka, *made)
+
+
+class TestSeveralProcesses:
+    async def test_when_the_relay_goes_another_takes_over(self, ground: Ground) -> None:
+        async with AsyncExitStack() as stack:
+            first = await stack.enter_async_context(ground.running("chassis-0"))
+            second = await stack.enter_async_context(ground.running("chassis-1"))
+            assert [first.relay.active, second.relay.active] == [True, False]
+
+            await first.relay.stop()
+            await until(lambda: second.relay.active, seconds=5)
+            await ground.send(happened(number=1))
+            await until(lambda: ground.handled(1), seconds=20)
+            await until(ground.said_all, seconds=10)
+
+    async def test_crossed_things_cost_a_retry_and_no_more(self, ground: Ground) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(ground.running("chassis-0"))
+            await stack.enter_async_context(ground.running("chassis-1"))
+            await ground.send(
+                *(
+                    happened("crossed", number=number, thing=number % 6, other=UUID(int=(number + 3) % 6))
+                    for number in range(120)
+                )
+            )
+            await until(lambda: ground.handled(120), seconds=40)
+
+        assert sorted(await ground.numbers()) == list(range(120))
+        assert await ground.pool.fetchval("SELECT count(*) FROM grave") == 0
+
+    async def test_a_rolling_restart_loses_and_doubles_nothing_and_stops_nobody_for_long(
+        self, ground: Ground
+    ) -> None:
+        sending = asyncio.create_task(_send_steadily(ground, 300))
+        longest = 0.0
+        async with AsyncExitStack() as all_of_them:
+            stacks = []
+            for slot in range(2):
+                stack = await all_of_them.enter_async_context(AsyncExitStack())
+                await stack.enter_async_context(ground.running(f"chassis-{slot}"))
+                stacks.append(stack)
+            for slot, stack in enumerate(stacks):
+                began = asyncio.get_running_loop().time()
+                more = partial(ground.handled, len(await ground.numbers()) + 1)
+                await stack.aclose()
+                await stack.enter_async_context(ground.running(f"chassis-{slot}"))
+                await until(more, seconds=10)
+                longest = max(longest, asyncio.get_running_loop().time() - began)
+            await sending
+            await until(lambda: ground.handled(300), seconds=30)
+
+        assert sorted(await ground.numbers()) == list(range(300))
+        assert longest < 10
+
+    async def test_two_processes_that_name_no_slot_get_one_each(self, ground: Ground) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(ground.running("auto"))
+            await stack.enter_async_context(ground.running("auto"))
+            held = await ground.pool.fetch(
+                "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND granted"
+                "   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                " ORDER BY objid",
+                0x736C_6F74,
+            )
+
+        assert [row["objid"] for row in held] == [0, 1]
+
+    async def test_two_processes_are_never_in_one_slot(self, ground: Ground) -> None:
+        async with ground.running("chassis-0"):
+            with pytest.raises(Unavailable, match="another process is chassis-0"):
+                async with ground.running("chassis-0", start_seconds_max=1):
+                    raise AssertionError("it started")
+
+
+async def _send_steadily(ground: Ground, count: int) -> None:
+    for number in range(count):
+        await ground.send(happened(number=number, thing=number))
+        await asyncio.sleep(0.02)
+
+
+class TestBrokerRestart:
+    @pytest.fixture
+    def own(self, tmp_path: Path) -> Iterator[tuple[Kafka, Supervisor]]:
+        """A broker of this test's own, to be restarted."""
+        broker, supervisor = Kafka.on(), Supervisor(lambda name, line: None)
+        try:
+            supervisor.start([dev_kafka.part(tmp_path / "kafka", broker)])
+            yield broker, supervisor
+        finally:
+            supervisor.stop()
+
+    async def test_a_broker_that_is_killed_costs_no_message_no_order_and_no_second_effect(
+        self, own: tuple[Kafka, Supervisor], made: tuple[str, Pool]
+    ) -> None:
+        broker, supervisor = own
+        ground = await prepare(broker.bootstrap, *made)
+
+        async with ground.running():
+            sending = asyncio.create_task(_send_steadily(ground, 400))
+            await until(lambda: ground.handled(50), seconds=30)
+            await asyncio.to_thread(supervisor.hold_down, "kafka")
+            await asyncio.sleep(2)
+            await asyncio.to_thread(supervisor.restart, "kafka")
+            count = len(await ground.numbers())
+            await until(lambda: ground.handled(count + 1), seconds=10)
+            await ground.send(*(happened(number=1_000 + number) for number in range(100)))
+            await sending
+            await until(lambda: ground.handled(500), seconds=30)
+            await until(ground.said_all, seconds=10)
+
+        found = await ground.numbers()
+        assert sorted(found) == [*range(400), *range(1_000, 1_100)]
+        assert [number for number in found if number >= 1_000] == list(range(1_000, 1_100))
+        told = [Envelope.read(one.headers).id for one in await ground.read(OUTCOMES)]
+        assert len(set(told)) == 500

@@ -1,0 +1,32 @@
+"""Headers as the outbox keeps them, and topics as the catalogue makes them."""
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from contracts.catalog import PARTITIONS, TOPICS
+from shared import outbox, topics
+
+HEADERS = some.lists(some.tuples(some.text(max_size=20), some.none() | some.binary(max_size=50)), max_size=20)
+
+
+@given(HEADERS)
+def test_every_byte_of_a_header_comes_back(headers: list[tuple[str, bytes | None]]) -> None:
+    assert outbox.unpack(outbox.pack(headers)) == headers
+
+
+def test_what_outsiders_write_bears_the_brokers_time_and_no_compression_of_theirs() -> None:
+    made = {shape.name: shape for shape in topics.shapes()}
+
+    for name, topic in TOPICS.items():
+        settings = made[name].settings
+        assert (settings.get("message.timestamp.type") == "LogAppendTime") == topic.inbound
+        assert (settings.get("compression.type") == "uncompressed") == topic.inbound
+
+
+def test_every_topic_that_somebody_of_ours_reads_has_its_dead_letters() -> None:
+    made = {shape.name: shape for shape in topics.shapes()}
+
+    assert "prescription-events-v1-dead" in made
+    assert "dispense-reports-v1-dead" in made
+    assert "dispense-events-v1-dead" not in made
+    assert all(made[name].partitions == PARTITIONS for name in TOPICS)
