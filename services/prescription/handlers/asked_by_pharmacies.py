@@ -9,7 +9,7 @@ from contracts.prescription_commands import (
     UpdateDispensation,
 )
 from services.prescription import store
-from services.prescription.commands import commit
+from services.prescription.commands import carry_out
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import dispensing
 from services.prescription.domain.dispensation import Verification
@@ -45,7 +45,7 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
     repeated = prescription.live_dispensation is not None
 
     await _use(conn, before, after, live.id)
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(telling.succeeded(whole, command.request_id, dispensation_id=live.id, repeated=repeated))
 
 
@@ -121,7 +121,7 @@ async def _use(conn: Connection, before: Prescription, after: Prescription, disp
 def _done(
     command: DispensingCommand, conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
 ) -> None:
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(
         telling.succeeded(
             whole,
