@@ -32,7 +32,7 @@ class Message(Value):
     topic: ClassVar[str]
     source: ClassVar[str]
     ce_type: ClassVar[str]
-    secret: ClassVar[bool] = False
+    perishable: ClassVar[bool] = False
     """Whether the value must not outlive its handling: a dead letter then has the headers alone."""
 
     @property

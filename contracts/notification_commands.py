@@ -32,7 +32,7 @@ class SendOneTimePassword(Command):
     topic: ClassVar[str] = "notification-commands-v1"
     source: ClassVar[str] = "/gateway"
     ce_type: ClassVar[str] = "recepta.notification.send-one-time-password.v1"
-    secret: ClassVar[bool] = True
+    perishable: ClassVar[bool] = True
 
     otp_id: UUID
     code: Annotated[str, Field(pattern="^[0-9]{6}$", repr=False)]

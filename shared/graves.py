@@ -126,7 +126,7 @@ def _copy(record: Record, *, consumer: str, error: str, client: str | None) -> R
             headers.append(("recepta-client", client.encode()))
     headers += [("recepta-consumer", consumer.encode()), ("recepta-error", error.encode())]
     value = record.value
-    if topic is not None and _secret(topic, record):
+    if topic is not None and _perishable(topic, record):
         value = NOT_KEPT
         headers.append(("recepta-value", b"removed"))
     # Kafka takes no record without key and value; ours says so with an empty key.
@@ -134,10 +134,10 @@ def _copy(record: Record, *, consumer: str, error: str, client: str | None) -> R
     return Row(f"{record.topic}-dead", key, headers, value, burial=True)
 
 
-def _secret(topic: Topic, record: Record) -> bool:
+def _perishable(topic: Topic, record: Record) -> bool:
     """Whether its type says that its value must not be kept."""
     types = {value for name, value in record.headers if name == "ce_type"}
-    return any(one.secret and one.ce_type.encode() in types for one in topic.messages)
+    return any(one.perishable and one.ce_type.encode() in types for one in topic.messages)
 
 
 async def first(conn: Connection, topic: str, key: bytes) -> Buried | None:

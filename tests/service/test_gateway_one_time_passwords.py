@@ -1,4 +1,4 @@
-"""One-time passwords at the gateway, over HTTP on a real Postgres; the code is read from what it asks to be mailed."""
+"""One-time passwords at the gateway, over HTTP on a real Postgres; codes are read from the outbox."""
 
 from __future__ import annotations
 

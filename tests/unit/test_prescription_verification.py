@@ -121,3 +121,16 @@ def test_a_completion_repeated_asks_for_no_verification():
     done = complete(start(), GOOD)
 
     assert complete(done) is done
+
+
+def test_nothing_is_marked_as_dispensed_elsewhere_where_a_verification_is_demanded():
+    with pytest.raises(Refused) as caught:
+        dispensing.dispensed_elsewhere(
+            some.issued(),
+            dispensation_id=SECOND,
+            pharmacy=SUN,
+            terms=replace(TERMS, otp_policy=OtpPolicy.ALWAYS),
+            occasion=at(),
+        )
+
+    assert (caught.value.code, caught.value.details) == ("policy_refused", {"policy": "otp"})

@@ -101,7 +101,7 @@ async def judged(
     dispensation_id: UUID,
     now: datetime,
 ) -> tuple[Verification, ...]:
-    """What of it holds for this person and dispensation; a wrong code counts against the one that was sent."""
+    """What of it holds for this person and dispensation; a wrong code counts against the one sent."""
     found = []
     for one in shown:
         if re.fullmatch(words.CODE, one.text):

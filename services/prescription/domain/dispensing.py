@@ -165,6 +165,10 @@ def dispensed_elsewhere(
 ) -> Prescription:
     """Record one dispensation of all that is outstanding, for a pharmacy outside the dispensing flow."""
     target = prescription.admit(Move.TO_DISPENSED, asked_for=Status.DISPENSED)
+    if verifying.demanded(prescription, terms):
+        raise Refused(
+            "policy_refused", "The beneficiary must be verified at a pharmacy.", details={"policy": "otp"}
+        )
     claim = Dispensation(
         id=dispensation_id,
         status=DispensationStatus.COMPLETED,
