@@ -109,11 +109,11 @@ async def _keep_dispensations(
         """
         INSERT INTO dispensation_view AS shown
                (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
-                status, started_at, expires_at, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                status, started_at, expires_at, state, patient_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
            SET revision = excluded.revision, status = excluded.status, expires_at = excluded.expires_at,
-               state = excluded.state
+               state = excluded.state, patient_id = excluded.patient_id
          WHERE shown.revision < excluded.revision
         """,
         [
@@ -129,6 +129,7 @@ async def _keep_dispensations(
                 one.started_at,
                 one.expires_at,
                 _json(for_pharmacy(prescription, one)),
+                prescription.patient.patient_id,
             )
             for prescription, one in dispensed
             if one.source == "dispensing"
