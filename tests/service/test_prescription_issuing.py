@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts import values
+from contracts import prescription_codes, values
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from contracts.prescription_events import (
@@ -17,7 +17,7 @@ from contracts.prescription_events import (
 )
 from contracts.signing_events import SealingRefused
 from services.prescription import store
-from services.prescription.domain import history, prescription_code
+from services.prescription.domain import history
 from services.prescription.domain.history import Action
 from services.prescription.domain.state_table import Status
 from shared import clock
@@ -62,7 +62,7 @@ async def test_an_order_is_checked_sealed_and_released_with_one_answer(service):
     assert answer.prescription == changed.prescription
     prescription = answer.prescription
     assert (prescription.status, prescription.issued_at) == ("submitted", NOON)
-    assert prescription_code.is_valid(prescription.prescription_code)
+    assert prescription_codes.is_valid(prescription.prescription_code)
     assert prescription.prescription_code == sealing[0].message.prescription_code
     assert (prescription.patient, prescription.items[0].product) == (some.ANA, some.PARACETAMOL)
     assert prescription.signed_document_id is not None
