@@ -96,10 +96,10 @@ def code(form: Form, name: str = "code") -> str:
 
 
 def path_code(text: str) -> str:
-    """The code of a path. Raises Problem `code_check_failed`, or `code_not_found` for what is no code."""
+    """The code of a path; blank for what is no code, which is not found later. Raises `code_check_failed`."""
     found = canonical_code(text)
     if found is None:
-        raise Problem("code_not_found")
+        return ""
     checks = Checks()
     if not codes.is_valid(found):
         checks.fail(

@@ -133,6 +133,9 @@ async def holder(
     """The issued prescription behind a code, unless this pharmacy has guessed too often (ruling 2.3)."""
     found = await dispensing.find_code(conn, code, now=asked.now)
     own = found and dispensing.own_live(found.prescription, asked.tenant_id, branch_id)
+    if found is None:
+        # Of many guesses at once each must see the others.
+        await dispensing.hold_misses(conn, asked.tenant_id)
     if (
         own is None
         and await dispensing.count_misses(conn, asked.tenant_id, now=asked.now) >= dispensing.MISSES_MAX
