@@ -18,7 +18,6 @@ from services.gateway.api import (
     documents,
     error_catalogue,
     oauth,
-    offered,
     patients,
     prescriptions,
     requests,
@@ -42,7 +41,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     oauth.router,
     doctors.router,
     error_catalogue.router,
-    offered.router,
     described.router,
 )
 
