@@ -18,7 +18,6 @@ from services.gateway.api import (
     documents,
     error_catalogue,
     oauth,
-    offered,
     one_time_passwords,
     patients,
     prescriptions,
@@ -44,7 +43,6 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     oauth.router,
     doctors.router,
     error_catalogue.router,
-    offered.router,
     described.router,
 )
 
