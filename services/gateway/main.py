@@ -51,7 +51,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         reports.entrance.open(door, settings.base_url)
         tidying = asyncio.create_task(_tidy(running.pool))
         grants = Grants(running.pool, door, settings)
-        # What has been loaded by now is never garbage; to look through it again and again costs 4 % of the time.
+        # What has been loaded by now is never garbage; to search it again and again costs 4 % of the time.
         gc.collect()
         gc.freeze()
         try:

@@ -22,12 +22,12 @@ KEY_LENGTH_MAX: Final = 255
 router = APIRouter(tags=["Requests"], route_class=Direct)
 
 
-_token = require()
+_caller: Final = require()
 
 
 async def _of_one_dialect(request: Request) -> Principal:
     """The path is in both dialects: a token selects this one, a key the other, and both together neither."""
-    caller = await _token(request)
+    caller = await _caller(request)
     if "x-api-key" in request.headers:
         raise tokens.invalid()
     return caller
