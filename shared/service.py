@@ -201,13 +201,19 @@ async def _parts(
     async with contextlib.AsyncExitStack() as stack:
         if settings.otlp_endpoint is not None:
             telemetry.trace_with(settings.otlp_endpoint, handlers.service, settings.instance)
+            stack.push_async_callback(asyncio.to_thread, telemetry.end_traces)
         pool = await _stores(stack, handlers, settings)
         await _patiently(settings, lambda: _check_topics(handlers, settings))
         instance = await _instance(stack, handlers, settings)
 
         delivery = Delivery(handlers, pool)
-        # FastStream's log prints what it was given; its own producer is not needed beside the relay's.
-        broker = KafkaBroker(settings.kafka_bootstrap, consumer_only=True, logger=None, graceful_timeout=15.0)
+        broker = KafkaBroker(
+            settings.kafka_bootstrap,
+            consumer_only=True,  # Its own producer is not needed beside the relay's.
+            logger=None,  # It would print what it was given.
+            apply_types=False,  # A failed injection would lose the message without a word.
+            graceful_timeout=15.0,
+        )
         arrivals = bring(broker, handlers, delivery, instance=instance, batch_max=settings.batch_max)
         relay = Relay(pool, settings.kafka_bootstrap, client=f"{instance}-relay")
         relay.start()

@@ -1,4 +1,4 @@
-"""Clients of the platform as outsiders would write them: a clinic, a pharmacy, and a reader of public topics."""
+"""Clients of the platform as outsiders would write them: a clinic, a pharmacy, a reader of public topics."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ async def following(kafka: str, topic: str) -> AsyncIterator[Follower]:
     """Follow a public topic from now on, as any pharmacy may."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="latest")
     await consumer.start()
-    consumer.assign([TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)])
+    partitions = TOPICS[topic.removesuffix("-dead")].partitions
+    consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
     await consumer.seek_to_end()
     for partition in consumer.assignment():
         await consumer.position(partition)

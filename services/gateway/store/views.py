@@ -109,11 +109,11 @@ async def _keep_dispensations(
         """
         INSERT INTO dispensation_view AS shown
                (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
-                status, started_at, expires_at, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                status, started_at, expires_at, state, patient_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
            SET revision = excluded.revision, status = excluded.status, expires_at = excluded.expires_at,
-               state = excluded.state
+               state = excluded.state, patient_id = excluded.patient_id
          WHERE shown.revision < excluded.revision
         """,
         [
@@ -129,6 +129,7 @@ async def _keep_dispensations(
                 one.started_at,
                 one.expires_at,
                 _json(for_pharmacy(prescription, one)),
+                prescription.patient.patient_id,
             )
             for prescription, one in dispensed
             if one.source == "dispensing"
@@ -174,9 +175,17 @@ def _json(prescription: Prescription) -> bytes:
 
 
 async def find(
-    pool: Pool, *, tenant_id: UUID, prescription_id: UUID, doctor_id: UUID | None = None
+    pool: Pool,
+    *,
+    tenant_id: UUID,
+    prescription_id: UUID,
+    doctor_id: UUID | None = None,
+    held: Prescription | None = None,
 ) -> Shown | None:
-    """A prescription of this provider; for a client bound to a doctor, only that doctor's."""
+    """A prescription of this provider; for a client bound to a doctor, only that doctor's.
+
+    `held`: the state that the caller has; while it is the newest it comes back itself, and is not sent again.
+    """
     async with reading(pool) as conn:
         row = await conn.fetchrow(
             f"""
@@ -184,7 +193,7 @@ async def find(
             SELECT view.state, view.download_url_ttl_h
               FROM present
              CROSS JOIN LATERAL (
-                   SELECT state,
+                   SELECT CASE WHEN revision IS DISTINCT FROM $4 THEN state END AS state,
                           (SELECT value
                              FROM setting
                             WHERE (tenant_id, name) = (present.id, 'download_url_ttl_h')
@@ -197,12 +206,13 @@ async def find(
             str(tenant_id),
             prescription_id,
             doctor_id,
+            None if held is None else held.revision,
         )
     if row is None:
         return None
-    hours = row["download_url_ttl_h"]
+    state, hours = row["state"], row["download_url_ttl_h"]
     return Shown(
-        Prescription.model_validate_json(row["state"]),
+        held if held is not None and state is None else Prescription.model_validate_json(state),
         provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
     )
 
