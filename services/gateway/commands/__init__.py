@@ -55,9 +55,9 @@ class Commands:
 
     async def earlier(self, request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Answer | None:
         """The answer to a repetition; None if nothing holds this key. Comes before all checks of content."""
-        asked = asking.read(request, caller, body)
-        if asked.idempotency_key is None:
+        if not asking.repeatable(request):
             return None
+        asked = asking.read(request, caller, body)
         holder = await requests.find_holder(self._pool, asked, now=clock.now())
         return None if holder is None else await self._repeated(asked, holder, asking.preference(request))
 
