@@ -89,6 +89,9 @@ def _people(words: Words) -> None:
         one.add_argument(f"--{name}", required=required)
     one.add_argument("--valid-until", type=date.fromisoformat, help="last day of the registration")
     one.add_argument("--status", choices=provisioning.STATUSES, default="ACTIVE")
+    one = _word(words, "confirm-doctor", "say that the register confirms a doctor", _confirm_doctor)
+    one.add_argument("tenant")
+    one.add_argument("doctor", help="the doctor's id (doc_…)")
 
 
 def _credentials(words: Words) -> None:
@@ -177,6 +180,15 @@ async def _save_doctor(asked: Namespace, conn: Connection, _settings: Settings) 
         conn, tenant_id, doctor, status=asked.status, valid_until=asked.valid_until
     )
     print(ids.spell("doc", doctor_id))
+
+
+async def _confirm_doctor(asked: Namespace, conn: Connection, _settings: Settings) -> None:
+    tenant_id = await provisioning.tenant(conn, asked.tenant)
+    doctor_id = ids.find("doc", asked.doctor)
+    if doctor_id is None:
+        raise NotFound(f"the provider has no doctor {asked.doctor}")
+    changed = await provisioning.confirm_doctor(conn, tenant_id, doctor_id)
+    print("confirmed" if changed else "as it was")
 
 
 async def _save_client(asked: Namespace, conn: Connection, _settings: Settings) -> None:
