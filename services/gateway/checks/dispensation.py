@@ -10,7 +10,6 @@ from uuid import UUID
 from contracts import prescription_codes as codes
 from contracts.values import DispensationLine, Product, Receipt
 from services.gateway.checks.fields import Checks, Form
-from services.gateway.messages.errors import Problem
 
 LINES_MAX: Final = 30
 QUANTITY_MAX: Final = 9999

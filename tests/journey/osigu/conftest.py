@@ -51,15 +51,27 @@ def made(platform: Platform) -> Made:
         commands.append(_client(pharmacy, pharmacy, "dispensing:write"))
     said = dict(zip(commands, operate(platform, *commands), strict=True))
     return Made(
-        {command[2].removesuffix(f"-{RUN}"): text for command, text in said.items() if command[0] == "create-client"},
-        {f"{command[1].removesuffix(f'-{RUN}')} {command[3]}": text for command, text in said.items() if command[0] == "save-doctor"},
+        {
+            command[2].removesuffix(f"-{RUN}"): text
+            for command, text in said.items()
+            if command[0] == "create-client"
+        },
+        {
+            f"{command[1].removesuffix(f'-{RUN}')} {command[3]}": text
+            for command, text in said.items()
+            if command[0] == "save-doctor"
+        },
     )
 
 
 def _clinic(name: str) -> list[tuple[str, ...]]:
     slug = f"{name}-{RUN}"
     settings = SETTINGS.get(name, {})
-    doctors = (("Active", "1"), ("Suspended", "2", "--status", "SUSPENDED"), ("Expired", "3", "--valid-until", "2020-01-31"))
+    doctors = (
+        ("Active", "1"),
+        ("Suspended", "2", "--status", "SUSPENDED"),
+        ("Expired", "3", "--valid-until", "2020-01-31"),
+    )
     return [
         ("create-tenant", slug, "--name", f"Clínica {name}", *GUATEMALA),
         *(("set-setting", slug, setting, value) for setting, value in settings.items()),

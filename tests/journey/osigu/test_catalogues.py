@@ -19,13 +19,20 @@ ITEM = {
 }
 
 
-@pytest.mark.parametrize("query", ["R51", "r51", "cephalgia", "cefalea", "CEFALÉIA", "cefaleia", "headache", "ceph"])
+@pytest.mark.parametrize(
+    "query", ["R51", "r51", "cephalgia", "cefalea", "CEFALÉIA", "cefaleia", "headache", "ceph"]
+)
 async def test_headache_is_found_in_every_language(whole, query):
     found = (await whole.get(f"{DIAGNOSES}?query={query}")).json()
 
     assert "R51" in [one["diagnosis_code"] for one in found["data"]]
     first = next(one for one in found["data"] if one["diagnosis_code"] == "R51")
-    assert first == {"diagnosis_code": "R51", "code": "R51", "description": "Cefalea", "coding_system": "ICD-10"}
+    assert first == {
+        "diagnosis_code": "R51",
+        "code": "R51",
+        "description": "Cefalea",
+        "coding_system": "ICD-10",
+    }
 
 
 async def test_the_language_asked_for_is_the_language_told(whole):
@@ -81,7 +88,12 @@ async def test_lists_are_cut_in_pages(whole):
 
         assert pages[0]["data"] + pages[1]["data"] == whole_list["data"][:40]
         assert {page["total"] for page in pages} == {whole_list["total"]}
-        assert (past["data"], past["total"], past["page"], past["limit"]) == ([], whole_list["total"], 100_000, 200)
+        assert (past["data"], past["total"], past["page"], past["limit"]) == (
+            [],
+            whole_list["total"],
+            100_000,
+            200,
+        )
         assert (await whole.get(path)).json()["limit"] == 50
 
 
@@ -113,7 +125,10 @@ async def test_nothing_found_is_an_empty_list(whole):
     for query in ("zzzzzz", "%25%25", "__", "%27%27", "%5C%5C", "%F0%9F%98%80%F0%9F%98%80"):
         for path in LISTS:
             answer = await whole.get(f"{path}?query={query}")
-            assert (answer.status_code, answer.json()["data"], answer.json()["total"]) == (200, [], 0), (path, query)
+            assert (answer.status_code, answer.json()["data"], answer.json()["total"]) == (200, [], 0), (
+                path,
+                query,
+            )
 
 
 async def test_registering_and_deleting_a_product_repeat_without_harm(clinics):
@@ -139,5 +154,8 @@ async def test_what_is_not_in_the_catalogue_cannot_be_registered(whole):
     assert (unknown.json()["error_code"], unknown.json()["errors"][0]["error_code"]) == ("071-104", "071-104")
     assert word(await whole.call("DELETE", f"{OWN}/MED-999")) == "404 resource_not_found"
     assert entries(await whole.post(OWN, {})) == ["product_code: required"]
-    assert entries(await whole.post(OWN, {"product_code": 42, "b": 1})) == ["product_code: wrong_type", "b: unknown_field"]
+    assert entries(await whole.post(OWN, {"product_code": 42, "b": 1})) == [
+        "product_code: wrong_type",
+        "b: unknown_field",
+    ]
     assert entries(await whole.post(OWN, {"product_code": "A" * 65})) == ["product_code: too_long"]

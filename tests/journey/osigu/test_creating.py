@@ -24,7 +24,15 @@ async def test_the_answer_to_the_guides_body_has_every_member(whole):
     assert answer.status_code == 201
     assert answer.headers["location"] == f"{V1}/{told['prescription_id']}"
     assert set(told) == {
-        *("prescription_id", "prescription_code", "status", "created_at", "version", "issued_at", "valid_until"),
+        *(
+            "prescription_id",
+            "prescription_code",
+            "status",
+            "created_at",
+            "version",
+            "issued_at",
+            "valid_until",
+        ),
         *("safety_findings", "safety_coverage", "safety_not_evaluated", "unmatched_acknowledgements"),
     }
     assert (told["status"], told["version"]) == ("PRESCRIPTION_ISSUED", "v1")
@@ -144,7 +152,11 @@ async def test_each_field_says_what_is_wrong_with_it(whole):
     answers = await asyncio.gather(*(whole.post(V1, order | changes) for changes, _ in cases.values()))
 
     got = {
-        name: sorted(entries(answer)) if name == "public but not here" else entries(answer) if answer.is_error else 201
+        name: sorted(entries(answer))
+        if name == "public but not here"
+        else entries(answer)
+        if answer.is_error
+        else 201
         for name, answer in zip(cases, answers, strict=True)
     }
     assert got == {name: expected for name, (_, expected) in cases.items()}
@@ -181,7 +193,9 @@ async def test_v1_1_asks_for_consent_and_v1_records_it(whole):
 
     assert {word(one) for one in refused} == {"422 consent_required"}
     assert [entries(one) for one in refused] == [["patient_data_consent: consent_required"]] * 3
-    assert entries(await whole.post(V11, order | {"patient_data_consent": 1})) == ["patient_data_consent: wrong_type"]
+    assert entries(await whole.post(V11, order | {"patient_data_consent": 1})) == [
+        "patient_data_consent: wrong_type"
+    ]
     assert issued.status_code == 201
     assert (await whole.read(issued.json()["prescription_id"]))["patient_data_consent"] is False
 
@@ -197,9 +211,14 @@ async def test_all_other_operations_are_served_under_three_prefixes(whole):
     for prefix in ("/ehr/v1", "/ehr/v1.1", "/ehr/v2"):
         path = f"{prefix}/prescriptions/{issued['prescription_id']}"
         read = await whole.get(path)
-        assert (read.status_code, read.json()["prescription_code"]) == (200, issued["prescription_code"]), prefix
+        assert (read.status_code, read.json()["prescription_code"]) == (200, issued["prescription_code"]), (
+            prefix
+        )
         assert (await whole.get(f"{prefix}/prescriptions?limit=1")).status_code == 200
-        assert entries(await whole.post(f"{path}/void", {})) == ["reason: required", "doctor_id: doctor_required"]
+        assert entries(await whole.post(f"{path}/void", {})) == [
+            "reason: required",
+            "doctor_id: doctor_required",
+        ]
     assert (await whole.get("/ehr/v1.1/patients?document_number=1")).status_code == 404
 
 
@@ -218,7 +237,9 @@ async def test_an_inline_patient_is_created_or_must_agree(whole):
 
     assert (word(refused), hidden) == ("422 validation_failed", 0)
     assert (created.status_code, again.status_code) == (201, 201)
-    first, second = [(await whole.read(one.json()["prescription_id"]))["patient"]["patient_id"] for one in (created, again)]
+    first, second = [
+        (await whole.read(one.json()["prescription_id"]))["patient"]["patient_id"] for one in (created, again)
+    ]
     assert first == second == on_file["data"][0]["patient_id"]
     assert on_file["total"] == 1
     for answer in (other_name, other_birth):
@@ -230,7 +251,9 @@ async def test_an_inline_patient_is_created_or_must_agree(whole):
 
 async def test_fifty_prescriptions_for_one_unknown_person_make_one_patient(whole):
     body = ana()
-    order = {name: value for name, value in whole.order("").items() if name != "patient_id"} | {"patient": body}
+    order = {name: value for name, value in whole.order("").items() if name != "patient_id"} | {
+        "patient": body
+    }
     answers = await asyncio.gather(*(whole.post(V1, order) for _ in range(50)))
     on_file = (await whole.get(f"/ehr/v1/patients?document_number={body['document_number']}")).json()
 
@@ -241,7 +264,9 @@ async def test_fifty_prescriptions_for_one_unknown_person_make_one_patient(whole
 
 async def test_a_blocked_inline_creation_leaves_no_patient(whole):
     body = ana()
-    order = {name: value for name, value in whole.order("", "MED-107", "MED-311").items() if name != "patient_id"}
+    order = {
+        name: value for name, value in whole.order("", "MED-107", "MED-311").items() if name != "patient_id"
+    }
     blocked = await whole.post(V1, order | {"patient": body})
     found = (await whole.get(f"/ehr/v1/patients?document_number={body['document_number']}")).json()
 

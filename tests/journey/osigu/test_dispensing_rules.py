@@ -11,8 +11,25 @@ from tests.problems import entries, refusal, word
 
 DSP = "/dispensing/v1/dispensations"
 WHOLE = {
-    *("dispensation_id", "status", "code_type", "products", "verification_required", "code", "prescription_id"),
-    *("beneficiary_id", "sponsor_slug", "pharmacy", "patient", "doctor", "currency_code", "started_at", "expires_at"),
+    *(
+        "dispensation_id",
+        "status",
+        "code_type",
+        "products",
+        "verification_required",
+        "code",
+        "prescription_id",
+    ),
+    *(
+        "beneficiary_id",
+        "sponsor_slug",
+        "pharmacy",
+        "patient",
+        "doctor",
+        "currency_code",
+        "started_at",
+        "expires_at",
+    ),
     *("completed_at", "cancelled_at", "cancelled_by", "void_reason", "prescription_status"),
 }
 PRODUCT = {
@@ -34,16 +51,26 @@ def line(started, index=0, **changes):
 async def test_a_start_tells_the_pharmacy_what_it_needs_and_no_more(whole, pharmacy):
     patient = await whole.patient(document_number=None, document_type=None, guardian={
         "first_name": "Eva", "last_name": "Ruiz", "document_type": "CC", "document_number": "1000000009"})  # fmt: skip
-    issued = [await whole.issue(notes="SECRET"), (await whole.post("/ehr/v1/prescriptions", whole.order(patient))).json()]
+    issued = [
+        await whole.issue(notes="SECRET"),
+        (await whole.post("/ehr/v1/prescriptions", whole.order(patient))).json(),
+    ]
     told = await started_by(pharmacy, issued[0]["prescription_code"])
     minor = await started_by(pharmacy, issued[1]["prescription_code"])
     read = await pharmacy.get(f"{DSP}/{told['dispensation_id']}")
 
     assert set(told) >= WHOLE
     assert read.json() == told
-    assert (told["status"], told["code_type"], told["verification_required"]) == ("STARTED", "PRESCRIPTION", None)
+    assert (told["status"], told["code_type"], told["verification_required"]) == (
+        "STARTED",
+        "PRESCRIPTION",
+        None,
+    )
     assert told["prescription_status"] == "PRESCRIPTION_ISSUED"
-    assert told["beneficiary_id"][4:] == (await whole.read(issued[0]["prescription_id"]))["patient"]["patient_id"][4:]
+    assert (
+        told["beneficiary_id"][4:]
+        == (await whole.read(issued[0]["prescription_id"]))["patient"]["patient_id"][4:]
+    )
     assert told["pharmacy"]["provider_slug"] == "farmacia-sol"
     assert told["pharmacy"]["branch_id"].startswith("branch_")
     assert (told["sponsor_slug"], told["currency_code"]) == (None, "GTQ")
@@ -51,7 +78,13 @@ async def test_a_start_tells_the_pharmacy_what_it_needs_and_no_more(whole, pharm
     product = told["products"][0]
     assert (product["prescribed_quantity"], product["quantity"], product["remaining_quantity"]) == (30, 30, 0)
     assert (product["unit_price"], product["price"]) == (None, None)
-    assert set(told["patient"]) == {"first_name", "last_name", "date_of_birth", "document_type", "document_number"}
+    assert set(told["patient"]) == {
+        "first_name",
+        "last_name",
+        "date_of_birth",
+        "document_type",
+        "document_number",
+    }
     assert told["patient"]["document_number"].startswith("*")
     assert not told["patient"]["document_number"][-3:].startswith("*")
     assert set(told["doctor"]) == {"name", "medical_board_registration"}
@@ -67,7 +100,11 @@ async def test_codes_are_read_as_people_write_them(whole, pharmacy):
     swapped = next(
         code[:i] + code[i + 1] + code[i] + code[i + 2 :] for i in range(8, 23) if code[i] != code[i + 1]
     )
-    for spelled in (f"rx-{code[3:7]} {digits[:4]} {digits[4:8]} {digits[8:12]} {digits[12:]}", code.replace("-", ""), f" {code} "):
+    for spelled in (
+        f"rx-{code[3:7]} {digits[:4]} {digits[4:8]} {digits[8:12]} {digits[12:]}",
+        code.replace("-", ""),
+        f" {code} ",
+    ):
         found = await pharmacy.get(f"/dispensing/v1/codes/{spelled}")
         assert found.json()["code"] == code, spelled
     for bad in (wrong_check, swapped):
@@ -84,7 +121,16 @@ async def test_a_look_at_a_code_claims_nothing(whole, pharmacy, other_pharmacy):
     again = await pharmacy.get(path)
 
     assert set(seen.json()) >= {
-        *("code", "code_type", "status", "valid_until", "patient", "doctor", "products", "dispensing_in_progress")
+        *(
+            "code",
+            "code_type",
+            "status",
+            "valid_until",
+            "patient",
+            "doctor",
+            "products",
+            "dispensing_in_progress",
+        )
     }
     assert seen.json()["products"][0]["id"].startswith("rxi_")
     assert (seen.json()["dispensing_in_progress"], again.json()["dispensing_in_progress"]) == (False, True)
@@ -145,7 +191,10 @@ async def test_lines_are_checked_all_at_once(whole, pharmacy):
         assert answer.status_code == 422, name
         told = entries(answer)
         if expected is None:
-            assert {one.partition(": ")[2] for one in told} <= {"substitution_incomplete", "required"}, (name, told)
+            assert {one.partition(": ")[2] for one in told} <= {"substitution_incomplete", "required"}, (
+                name,
+                told,
+            )
         elif name == "half":
             assert told[0].endswith(("substitution_incomplete", "required")), told
         else:
@@ -167,7 +216,9 @@ async def test_lines_are_checked_all_at_once(whole, pharmacy):
         ("narrow", True, "MED-043", 422),
     ],
 )
-async def test_a_substitute_is_as_free_as_prescriber_and_provider_say(clinics, pharmacy, policy, allowed, substitute, expected):
+async def test_a_substitute_is_as_free_as_prescriber_and_provider_say(
+    clinics, pharmacy, policy, allowed, substitute, expected
+):
     clinic = await clinics(policy)
     order = clinic.order(await clinic.patient(), patient_data_consent=True)
     order["medications"][0]["substitution_allowed"] = allowed
@@ -205,11 +256,15 @@ async def test_amounts_are_exact_and_rounded_half_up(whole, pharmacy):
         started = await started_by(pharmacy, (await whole.issue())["prescription_code"])
         more = {} if substitute is None else {
             "substitute_product_code": "MED-043", "substitute_quantity": substitute, "substitution_reason": "None left"}  # fmt: skip
-        updated = await pharmacy.update(started["dispensation_id"], line(started, price=price, taxes=taxes, quantity=units, **more))
+        updated = await pharmacy.update(
+            started["dispensation_id"], line(started, price=price, taxes=taxes, quantity=units, **more)
+        )
         assert updated.status_code == 200, updated.text
         refused = await pharmacy.complete(started["dispensation_id"], amount=wrong)
         done = await pharmacy.complete(started["dispensation_id"], amount=right)
-        assert (word(refused), entries(refused)) == ("422 amount_mismatch", ["amount: amount_mismatch"]), price
+        assert (word(refused), entries(refused)) == ("422 amount_mismatch", ["amount: amount_mismatch"]), (
+            price
+        )
         assert done.status_code == 200, (price, done.text)
         assert done.json()["amount"] == right
         assert done.json()["products"][0]["unit_price"] == price
@@ -232,7 +287,11 @@ async def test_what_complete_refuses(whole, pharmacy):
     }  # fmt: skip
     for name, (changes, expected) in cases.items():
         assert entries(await pharmacy.post(path, RECEIPT | changes)) == expected, name
-    done = await pharmacy.post(path, RECEIPT | {"provider_slug": "farmacia-sol", "document_serial": "A", "otp_verification_token": "ignored"})
+    done = await pharmacy.post(
+        path,
+        RECEIPT
+        | {"provider_slug": "farmacia-sol", "document_serial": "A", "otp_verification_token": "ignored"},
+    )
     assert done.status_code == 200
 
 
@@ -244,7 +303,9 @@ async def test_repeating_a_completion_compares_the_receipt(whole, pharmacy):
 
     assert (first.status_code, again.status_code, word(other)) == (200, 200, "409 dispensation_completed")
     assert first.json() == again.json()
-    assert word(await pharmacy.update(started["dispensation_id"], line(started))) == "409 dispensation_completed"
+    assert (
+        word(await pharmacy.update(started["dispensation_id"], line(started))) == "409 dispensation_completed"
+    )
 
 
 async def test_starting_again_compares_the_lines(whole, pharmacy):
@@ -345,13 +406,19 @@ async def test_a_taken_back_part_gives_its_units_back(whole, pharmacy, other_pha
     await pharmacy.update(first["dispensation_id"], line(first, quantity=12, price=0))
     await pharmacy.complete(first["dispensation_id"])
     second = await started_by(other_pharmacy, issued["prescription_code"])
-    taken_back = await pharmacy.cancel(first["dispensation_id"], void_reason="REFUND", void_description="d" * 500)
+    taken_back = await pharmacy.cancel(
+        first["dispensation_id"], void_reason="REFUND", void_description="d" * 500
+    )
     await other_pharmacy.complete(second["dispensation_id"])
     told = (await whole.read(issued["prescription_id"]))["medications"][0]
 
     assert second["products"][0]["quantity"] == 18
     assert taken_back.status_code == 200
-    assert (told["dispensed_quantity"], told["remaining_quantity"], told["dispensation_status"]) == (18, 12, "PARTIALLY_DISPENSED")
+    assert (told["dispensed_quantity"], told["remaining_quantity"], told["dispensation_status"]) == (
+        18,
+        12,
+        "PARTIALLY_DISPENSED",
+    )
     actions = [log["action_slug_registered"] for log in told["prescription_item_dispensation_logs"]]
     assert sorted(actions) == ["dispensation-cancelled", "dispensation-completed", "dispensation-completed"]
 
@@ -365,7 +432,9 @@ async def test_own_dispensations_are_listed(whole, pharmacy, other_pharmacy):
     assert (await other_pharmacy.get(f"{DSP}?code={code}")).json()["total"] == 0
     assert (await pharmacy.get(f"{DSP}?code={code}&status=COMPLETED")).json()["data"] == []
     assert (await pharmacy.get(f"{DSP}?code={code}&status=STARTED")).json()["total"] == 1
-    assert (await pharmacy.get(f"{DSP}?limit=1")).json()["data"][0]["dispensation_id"] == started["dispensation_id"]
+    assert (await pharmacy.get(f"{DSP}?limit=1")).json()["data"][0]["dispensation_id"] == started[
+        "dispensation_id"
+    ]
     assert entries(await pharmacy.get(f"{DSP}?status=DONE")) == ["query.status: invalid_value"]
     assert (await pharmacy.get(f"{DSP}/{started['dispensation_id']}/verification-status")).json() == {
         "dispensation_id": started["dispensation_id"],
@@ -383,7 +452,10 @@ async def test_a_hundred_parts_at_once_never_take_more_than_there_is(whole, phar
         answer = await who.start(code)
         if answer.status_code in (200, 201):
             started = answer.json()
-            await who.update(started["dispensation_id"], line(started, quantity=min(7, started["products"][0]["quantity"]), price=0))
+            await who.update(
+                started["dispensation_id"],
+                line(started, quantity=min(7, started["products"][0]["quantity"]), price=0),
+            )
             await who.complete(started["dispensation_id"])
         return answer.status_code
 
@@ -394,4 +466,7 @@ async def test_a_hundred_parts_at_once_never_take_more_than_there_is(whole, phar
     assert told["dispensed_quantity"] + told["remaining_quantity"] == 30
     assert told["remaining_quantity"] >= 0
     logs = told["prescription_item_dispensation_logs"]
-    assert sum(log["dispensed_quantity"] for log in logs) in (told["dispensed_quantity"], logs[-1]["dispensed_quantity"])
+    assert sum(log["dispensed_quantity"] for log in logs) in (
+        told["dispensed_quantity"],
+        logs[-1]["dispensed_quantity"],
+    )

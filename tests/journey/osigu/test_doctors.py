@@ -32,19 +32,32 @@ async def test_a_doctor_may_be_named_in_an_object(whole):
     named = {
         "id": {"doctor_id": whole.doctor_id},
         "licence": {"medical_license_number": "1"},
-        "licence and board": {"medical_license_number": "1", "medical_license_verification_institution_slug": "gt-colmedegua"},
+        "licence and board": {
+            "medical_license_number": "1",
+            "medical_license_verification_institution_slug": "gt-colmedegua",
+        },
     }
     for name, doctor in named.items():
-        answer = await whole.post(V1, order | {"doctor": doctor, "medications": order["medications"], "patient_id": await whole.patient()})
+        answer = await whole.post(
+            V1,
+            order
+            | {"doctor": doctor, "medications": order["medications"], "patient_id": await whole.patient()},
+        )
         assert answer.status_code == 201, name
         assert (await whole.read(answer.json()["prescription_id"]))["doctor"]["doctor_id"] == whole.doctor_id
     refused = {
         "unknown licence": {"medical_license_number": "999"},
-        "other board": {"medical_license_number": "1", "medical_license_verification_institution_slug": "es-omc"},
+        "other board": {
+            "medical_license_number": "1",
+            "medical_license_verification_institution_slug": "es-omc",
+        },
     }
     for name, doctor in refused.items():
         assert word(await whole.post(V1, order | {"doctor": doctor})) == "422 doctor_not_registered", name
-    assert word(await whole.post(V1, order | {"doctor": {}})) in ("422 doctor_required", "422 validation_failed")
+    assert word(await whole.post(V1, order | {"doctor": {}})) in (
+        "422 doctor_required",
+        "422 validation_failed",
+    )
     assert "doctor.name: unknown_field" in entries(await whole.post(V1, order | {"doctor": {"name": "Ruiz"}}))
 
 
@@ -92,7 +105,11 @@ async def test_doctors_are_listed_and_read(whole):
         found = (await whole.get(f"{DOCTORS}?registration_status={state}")).json()
         assert {doctor["registration_status"] for doctor in found["data"]} <= {state}
         assert found["total"] == list(states.values()).count(state)
-    assert [d["given_names"] for d in (await whole.get(f"{DOCTORS}?medical_license_number=2")).json()["data"]] == ["Suspended"]
+    assert [
+        d["given_names"] for d in (await whole.get(f"{DOCTORS}?medical_license_number=2")).json()["data"]
+    ] == ["Suspended"]
     assert (await whole.get(f"{DOCTORS}?medical_license_number=none")).json()["data"] == []
-    assert entries(await whole.get(f"{DOCTORS}?registration_status=DEAD")) == ["query.registration_status: invalid_value"]
+    assert entries(await whole.get(f"{DOCTORS}?registration_status=DEAD")) == [
+        "query.registration_status: invalid_value"
+    ]
     assert word(await whole.get(f"{DOCTORS}/doc_{'0' * 26}")) == "404 resource_not_found"

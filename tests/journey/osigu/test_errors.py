@@ -79,7 +79,10 @@ async def test_the_table_is_served_row_by_row(http):
 
     assert rows == dict(specified())
     assert len(table["data"]) == len(rows)
-    assert all(set(row) == {"code", "status", "retryable", "who", "meaning"} and row["meaning"] for row in table["data"])
+    assert all(
+        set(row) == {"code", "status", "retryable", "who", "meaning"} and row["meaning"]
+        for row in table["data"]
+    )
     assert not ENTRY_WORDS & set(rows)
 
 
@@ -124,11 +127,17 @@ async def test_content_comes_before_state_and_the_code_named_in_the_body_between
     void = f"/ehr/v1/prescriptions/{issued['prescription_id']}/void"
 
     assert word(await whole.post(void, {})) == "422 validation_failed"
-    assert word(await whole.post(void, {"reason": "Rash seen.", "doctor_id": whole.doctor_id})) == "409 prescription_dispensed"
+    assert (
+        word(await whole.post(void, {"reason": "Rash seen.", "doctor_id": whole.doctor_id}))
+        == "409 prescription_dispensed"
+    )
     assert entries(await pharmacy.start("AUTH-2026-001234", x=1)) == ["x: unknown_field"]
     assert word(await pharmacy.start("AUTH-2026-001234")) == "404 code_not_found"
     wrong_line = [{"id": "rxi_" + "0" * 26, "price": 1, "taxes": 0, "quantity": 1}]
-    assert word(await pharmacy.start(issued["prescription_code"], products=wrong_line)) == "409 prescription_dispensed"
+    assert (
+        word(await pharmacy.start(issued["prescription_code"], products=wrong_line))
+        == "409 prescription_dispensed"
+    )
 
 
 async def test_the_safety_check_comes_last_and_asks_for_each_blocking_finding(whole):
@@ -144,7 +153,16 @@ async def test_the_safety_check_comes_last_and_asks_for_each_blocking_finding(wh
     assert entries(blocked) == ["medications[1]: safety_blocked"]
     finding = next(one for one in body["findings"] if one["blocking"])
     assert set(finding) >= {
-        *("finding_key", "interaction_type", "severity", "blocking", "acknowledged", "drug_a", "drug_b", "paths"),
+        *(
+            "finding_key",
+            "interaction_type",
+            "severity",
+            "blocking",
+            "acknowledged",
+            "drug_a",
+            "drug_b",
+            "paths",
+        ),
         *("products", "description", "recommendation", "source"),
     }
     assert finding["paths"] == ["medications[0]", "medications[1]"]
@@ -152,14 +170,22 @@ async def test_the_safety_check_comes_last_and_asks_for_each_blocking_finding(wh
     assert "safety_coverage" in body
     assert "safety_not_evaluated" in body
     acknowledged = [
-        {"finding_key": one["finding_key"], "reason": "Kept after stent; INR weekly."} for one in body["findings"]
+        {"finding_key": one["finding_key"], "reason": "Kept after stent; INR weekly."}
+        for one in body["findings"]
     ]
-    issued = await whole.post("/ehr/v1/prescriptions", order | {"acknowledged_findings": [*acknowledged, {"finding_key": "none", "reason": "nothing"}]})
+    issued = await whole.post(
+        "/ehr/v1/prescriptions",
+        order | {"acknowledged_findings": [*acknowledged, {"finding_key": "none", "reason": "nothing"}]},
+    )
     told = await whole.read(issued.json()["prescription_id"])
     assert issued.status_code == 201
     assert issued.json()["unmatched_acknowledgements"] == ["none"]
     kept = next(one for one in told["safety_findings"] if one["finding_key"] == finding["finding_key"])
-    assert (kept["acknowledged"], kept["reason"], kept["acknowledged_by"]) == (True, "Kept after stent; INR weekly.", whole.doctor_id)
+    assert (kept["acknowledged"], kept["reason"], kept["acknowledged_by"]) == (
+        True,
+        "Kept after stent; INR weekly.",
+        whole.doctor_id,
+    )
     # Another patient's finding has another key: an acknowledgement cannot be blanket.
     elsewhere = await whole.post("/ehr/v1/prescriptions", whole.order(await whole.patient(), "MED-107", found[0]["product_code"],
                                                                      acknowledged_findings=acknowledged))  # fmt: skip
@@ -169,7 +195,9 @@ async def test_the_safety_check_comes_last_and_asks_for_each_blocking_finding(wh
 async def test_a_provider_that_is_advised_issues_and_is_told(clinics):
     clinic = await clinics("advise")
     found = (await clinic.get("/arc/v1/products?query=acetylsalicylic")).json()["data"]
-    issued = await clinic.post("/ehr/v1/prescriptions", clinic.order(await clinic.patient(), "MED-107", found[0]["product_code"]))
+    issued = await clinic.post(
+        "/ehr/v1/prescriptions", clinic.order(await clinic.patient(), "MED-107", found[0]["product_code"])
+    )
 
     assert issued.status_code == 201
     assert [one["acknowledged"] for one in issued.json()["safety_findings"] if one["blocking"]] == [False]

@@ -154,16 +154,22 @@ async def test_forms_that_are_accepted(whole):
 
 
 async def test_names_are_composed_and_trimmed(whole):
-    told = (await whole.post(PATIENTS, ana(first_name="  " + unicodedata.normalize("NFD", "Inés") + "\n"))).json()
+    told = (
+        await whole.post(PATIENTS, ana(first_name="  " + unicodedata.normalize("NFD", "Inés") + "\n"))
+    ).json()
 
     assert told["first_name"] == "Inés"
 
 
 async def test_a_document_is_the_same_however_it_is_spelled(whole):
     digits = number()
-    created = await whole.post(PATIENTS, ana(document_number=f" {digits[:4].lower()}-{digits[4:8]}.{digits[8:]} "))
+    created = await whole.post(
+        PATIENTS, ana(document_number=f" {digits[:4].lower()}-{digits[4:8]}.{digits[8:]} ")
+    )
     again = await whole.post(PATIENTS, ana(document_number=digits))
-    found = await whole.get(f"{PATIENTS}?document_number={digits[:5]}%20{digits[5:].lower()}&document_type=CC")
+    found = await whole.get(
+        f"{PATIENTS}?document_number={digits[:5]}%20{digits[5:].lower()}&document_type=CC"
+    )
     other_type = await whole.get(f"{PATIENTS}?document_number={digits}&document_type=DPI")
 
     assert created.json()["document_number"] == digits
@@ -201,7 +207,15 @@ async def test_a_patient_is_known_to_its_own_provider_alone(whole, clinics):
     assert word(await stranger.get(f"{PATIENTS}/{patient_id}")) == "404 resource_not_found"
     assert (await stranger.get(f"{PATIENTS}?document_number={body['document_number']}")).json()["total"] == 0
     assert (await stranger.post(PATIENTS, body)).status_code == 201
-    for spelled in (patient_id.lower(), patient_id.replace("pat_", "rx_"), patient_id[4:], "pat_", "pat_1", "%00", "pat_" + "Z" * 26):
+    for spelled in (
+        patient_id.lower(),
+        patient_id.replace("pat_", "rx_"),
+        patient_id[4:],
+        "pat_",
+        "pat_1",
+        "%00",
+        "pat_" + "Z" * 26,
+    ):
         assert word(await whole.get(f"{PATIENTS}/{spelled}")) == "404 resource_not_found", spelled
 
 

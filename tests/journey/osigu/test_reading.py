@@ -12,8 +12,23 @@ from tests.problems import entries, word
 V1 = "/ehr/v1/prescriptions"
 READ = {
     *("prescription_id", "id", "prescription_code", "code", "status", "version", "created_at", "issued_at"),
-    *("valid_until", "dispensing_in_progress", "patient", "doctor", "diagnoses", "medications", "confidential"),
-    *("additional_notes", "notes", "laboratory_notes", "diagnostic_test_notes", "signature", "signed_document_id"),
+    *(
+        "valid_until",
+        "dispensing_in_progress",
+        "patient",
+        "doctor",
+        "diagnoses",
+        "medications",
+        "confidential",
+    ),
+    *(
+        "additional_notes",
+        "notes",
+        "laboratory_notes",
+        "diagnostic_test_notes",
+        "signature",
+        "signed_document_id",
+    ),
     *("safety_findings", "dispensations", "void", "download_url", "download_url_expires_at"),
     *("allergies", "patient_data_consent", "safety_coverage", "safety_not_evaluated"),
 }
@@ -23,7 +38,12 @@ ROW = {
 }
 LOG = {
     *("prescription_item_code", "action_slug_registered", "dispensation_status", "dispensed_quantity"),
-    *("substitution_reason", "substitution_description", "dispensation_product_id", "dispensation_product_name"),
+    *(
+        "substitution_reason",
+        "substitution_description",
+        "dispensation_product_id",
+        "dispensation_product_name",
+    ),
     *("lock_reason", "lock_description", "void_reason", "created_at", "created_by"),
 }
 
@@ -36,14 +56,40 @@ async def test_a_read_has_every_member_of_its_table(whole):
     assert set(told) >= READ
     assert told["id"] == told["prescription_id"] == issued["prescription_id"]
     assert told["code"] == told["prescription_code"] == issued["prescription_code"]
-    assert (told["status"], told["dispensing_in_progress"], told["void"]) == ("PRESCRIPTION_ISSUED", False, None)
-    assert set(told["patient"]) >= {"patient_id", "first_name", "last_name", "document_type", "document_number", "date_of_birth"}
-    assert set(told["doctor"]) == {"doctor_id", "medical_board_registration", "name", "medical_license_number", "specialty_name"}
+    assert (told["status"], told["dispensing_in_progress"], told["void"]) == (
+        "PRESCRIPTION_ISSUED",
+        False,
+        None,
+    )
+    assert set(told["patient"]) >= {
+        "patient_id",
+        "first_name",
+        "last_name",
+        "document_type",
+        "document_number",
+        "date_of_birth",
+    }
+    assert set(told["doctor"]) == {
+        "doctor_id",
+        "medical_board_registration",
+        "name",
+        "medical_license_number",
+        "specialty_name",
+    }
     assert line["id"].startswith("rxi_")
     assert line["prescription_item_code"] == f"{told['code']}-01"
-    assert (line["dispensation_status"], line["dispensed_quantity"], line["remaining_quantity"]) == ("DISPENSABLE", 0, 30)
+    assert (line["dispensation_status"], line["dispensed_quantity"], line["remaining_quantity"]) == (
+        "DISPENSABLE",
+        0,
+        30,
+    )
     assert line["prescription_item_dispensation_logs"] == []
-    assert (line["product_code"], line["quantity"], line["posology"], line["duration_days"]) == ("MED-042", 30, "1 tablet every 8h", 10)
+    assert (line["product_code"], line["quantity"], line["posology"], line["duration_days"]) == (
+        "MED-042",
+        30,
+        "1 tablet every 8h",
+        10,
+    )
     assert line["substitution_allowed"] is True
     assert told["diagnoses"] == [
         {"diagnosis_code": "R51", "code": "R51", "coding_system": "ICD-10", "description": told["diagnoses"][0]["description"], "type": None}
@@ -71,11 +117,16 @@ async def test_an_entity_tag_covers_what_is_stored_and_nothing_else(whole, pharm
     changed = await whole.get(path, If_None_Match=tag)
     assert changed.status_code == 200
     assert changed.headers["etag"] != tag
-    for other in (f"/ehr/v1/patients/{changed.json()['patient']['patient_id']}", f"/ehr/v1/doctors/{whole.doctor_id}"):
+    for other in (
+        f"/ehr/v1/patients/{changed.json()['patient']['patient_id']}",
+        f"/ehr/v1/doctors/{whole.doctor_id}",
+    ):
         kept = (await whole.get(other)).headers["etag"]
         assert (await whole.get(other, If_None_Match=kept)).status_code == 304
     own = await pharmacy.get(f"/dispensing/v1/dispensations/{started['dispensation_id']}")
-    again = await pharmacy.get(f"/dispensing/v1/dispensations/{started['dispensation_id']}", If_None_Match=own.headers["etag"])
+    again = await pharmacy.get(
+        f"/dispensing/v1/dispensations/{started['dispensation_id']}", If_None_Match=own.headers["etag"]
+    )
     assert again.status_code == 304
 
 
@@ -97,8 +148,13 @@ async def test_a_write_may_ask_for_the_version_it_has_seen(whole, pharmacy):
 async def test_lists_are_filtered_newest_first(clinics, pharmacy):
     clinic = await clinics("free")
     patient = await clinic.patient()
-    issued = [(await clinic.post(V1, clinic.order(one))).json() for one in (patient, await clinic.patient(), await clinic.patient())]
-    await clinic.post(f"{V1}/{issued[1]['prescription_id']}/void", {"reason": "Rash seen.", "doctor_id": clinic.doctor_id})
+    issued = [
+        (await clinic.post(V1, clinic.order(one))).json()
+        for one in (patient, await clinic.patient(), await clinic.patient())
+    ]
+    await clinic.post(
+        f"{V1}/{issued[1]['prescription_id']}/void", {"reason": "Rash seen.", "doctor_id": clinic.doctor_id}
+    )
     ids = [one["prescription_id"] for one in issued]
 
     async def found(query):
@@ -113,12 +169,19 @@ async def test_lists_are_filtered_newest_first(clinics, pharmacy):
     assert set(everything["data"][0]["patient"]) == {"patient_id", "first_name", "last_name"}
     assert await found(f"patient_id={patient}") == ids[:1]
     assert await found(f"prescription_code={issued[2]['prescription_code']}") == ids[2:]
-    assert await found(f"prescription_code={issued[2]['prescription_code'].replace('-', '').lower()}") == ids[2:]
+    assert (
+        await found(f"prescription_code={issued[2]['prescription_code'].replace('-', '').lower()}") == ids[2:]
+    )
     assert await found(f"doctor_id={clinic.doctor_id}") == ids[::-1]
     assert await found("status=PRESCRIPTION_VOIDED") == ids[1:2]
     assert await found("status=PRESCRIPTION_VOIDED,PRESCRIPTION_ISSUED") == ids[::-1]
     assert await found("status=PRESCRIPTION_EXPIRED") == []
-    for nothing in ("patient_id=pat_0", "doctor_id=doc_" + "0" * 26, "prescription_code=RX-2020-0000000000000000", "prescription_code=x"):
+    for nothing in (
+        "patient_id=pat_0",
+        "doctor_id=doc_" + "0" * 26,
+        "prescription_code=RX-2020-0000000000000000",
+        "prescription_code=x",
+    ):
         assert await found(nothing) == [], nothing
     moment = issued[1]["created_at"]
     assert ids[1] in await found(f"created_from={moment}&created_to={moment}")
@@ -148,14 +211,26 @@ async def test_a_void_needs_its_reason_and_repeats_without_harm(whole):
     }
     for name, (body, expected) in cases.items():
         assert entries(await whole.post(path, body)) == expected, name
-    first = await whole.post(path, doctor | {"reason": "Patient reports rash.", "reason_code": "PATIENT_REQUEST"})
+    first = await whole.post(
+        path, doctor | {"reason": "Patient reports rash.", "reason_code": "PATIENT_REQUEST"}
+    )
     again = await whole.post(path, doctor | {"reason": "Another reason.", "reason_code": "ERROR"})
     told = await whole.read(issued["prescription_id"])
 
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json() == again.json()
-    assert set(first.json()) == {"prescription_id", "prescription_code", "status", "voided_at", "reason", "reason_code"}
-    assert (told["status"], told["medications"][0]["dispensation_status"]) == ("PRESCRIPTION_VOIDED", "SUSPENDED")
+    assert set(first.json()) == {
+        "prescription_id",
+        "prescription_code",
+        "status",
+        "voided_at",
+        "reason",
+        "reason_code",
+    }
+    assert (told["status"], told["medications"][0]["dispensation_status"]) == (
+        "PRESCRIPTION_VOIDED",
+        "SUSPENDED",
+    )
     assert told["void"] == {
         "reason": "Patient reports rash.", "reason_code": "PATIENT_REQUEST",
         "voided_at": first.json()["voided_at"], "doctor_id": whole.doctor_id,
@@ -168,7 +243,10 @@ async def test_a_dispensed_one_cannot_be_voided_and_a_partly_dispensed_one_can(w
     started = (await pharmacy.start(whole_one["prescription_code"])).json()
     await pharmacy.complete(started["dispensation_id"])
     started = (await pharmacy.start(part["prescription_code"])).json()
-    await pharmacy.update(started["dispensation_id"], {"id": started["products"][0]["id"], "price": 0, "taxes": 0, "quantity": 7})
+    await pharmacy.update(
+        started["dispensation_id"],
+        {"id": started["products"][0]["id"], "price": 0, "taxes": 0, "quantity": 7},
+    )
     await pharmacy.complete(started["dispensation_id"])
     body = {"reason": "Rash seen.", "doctor_id": whole.doctor_id}
 
@@ -178,11 +256,22 @@ async def test_a_dispensed_one_cannot_be_voided_and_a_partly_dispensed_one_can(w
 
     assert (word(refused), word(voided)) == ("409 prescription_dispensed", "200")
     line = told["medications"][0]
-    assert (line["dispensed_quantity"], line["remaining_quantity"], line["dispensation_status"]) == (7, 23, "SUSPENDED")
+    assert (line["dispensed_quantity"], line["remaining_quantity"], line["dispensation_status"]) == (
+        7,
+        23,
+        "SUSPENDED",
+    )
     logs = line["prescription_item_dispensation_logs"]
-    assert [log["action_slug_registered"] for log in logs] == ["dispensation-completed", "prescription-voided"]
+    assert [log["action_slug_registered"] for log in logs] == [
+        "dispensation-completed",
+        "prescription-voided",
+    ]
     assert all(set(log) == LOG for log in logs)
-    assert (logs[0]["created_by"], logs[0]["dispensation_product_id"], logs[0]["dispensed_quantity"]) == ("farmacia-sol", "MED-042", 7)
+    assert (logs[0]["created_by"], logs[0]["dispensation_product_id"], logs[0]["dispensed_quantity"]) == (
+        "farmacia-sol",
+        "MED-042",
+        7,
+    )
     assert logs[0]["lock_reason"] is None
 
 

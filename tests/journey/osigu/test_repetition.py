@@ -38,7 +38,9 @@ async def test_other_content_under_a_used_key_is_refused(whole, clinics):
     narrow = await clinics("ehr-write")
     elsewhere = await narrow.post("/ehr/v1/patients", ana(), Idempotency_Key=key)
 
-    assert {name: word(answer) for name, answer in others.items()} == dict.fromkeys(others, "409 idempotency_key_reused")
+    assert {name: word(answer) for name, answer in others.items()} == dict.fromkeys(
+        others, "409 idempotency_key_reused"
+    )
     assert elsewhere.status_code == 201
 
 
@@ -63,9 +65,19 @@ async def test_every_write_keeps_its_promise_under_a_key(whole, pharmacy):
         (whole, "POST", "/arc/v1/providers/products", {"product_code": "MED-045"}),
         (whole, "POST", f"{V1}/{issued['prescription_id']}/resend", {"channel": "EMAIL"}),
         (pharmacy, "PUT", path, {"products": [line]}),
-        (pharmacy, "POST", f"{path}/complete", {"amount": 5, "document_number": "F1", "document_date": "2026-06-26T10:21:00Z"}),
+        (
+            pharmacy,
+            "POST",
+            f"{path}/complete",
+            {"amount": 5, "document_number": "F1", "document_date": "2026-06-26T10:21:00Z"},
+        ),
         (pharmacy, "POST", f"{path}/cancel", {"void_reason": "REFUND"}),
-        (whole, "POST", f"{V1}/{issued['prescription_id']}/void", {"reason": "Rash seen.", "doctor_id": whole.doctor_id}),
+        (
+            whole,
+            "POST",
+            f"{V1}/{issued['prescription_id']}/void",
+            {"reason": "Rash seen.", "doctor_id": whole.doctor_id},
+        ),
     )
     for client, method, where, body in writes:
         key = str(uuid4())
@@ -130,14 +142,17 @@ async def test_preferences_that_are_and_are_not_honoured(whole):
     )
 
     assert {
-        said: (one.status_code, one.headers.get("preference-applied")) for said, one in zip(cases, answers, strict=True)
+        said: (one.status_code, one.headers.get("preference-applied"))
+        for said, one in zip(cases, answers, strict=True)
     } == cases
     hurried = await whole.post(V1, whole.order(await whole.patient()), Prefer="wait=0")
     assert (hurried.status_code, hurried.headers["preference-applied"]) == (202, "wait=0")
 
 
 async def test_content_is_refused_at_once_and_not_recorded(whole):
-    answer = await whole.post(V1, whole.order("pat_0"), Idempotency_Key=(key := str(uuid4())), Prefer="respond-async")
+    answer = await whole.post(
+        V1, whole.order("pat_0"), Idempotency_Key=(key := str(uuid4())), Prefer="respond-async"
+    )
     instance = refusal(answer)["instance"]
 
     assert word(answer) == "422 patient_not_found"

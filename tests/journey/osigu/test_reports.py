@@ -13,7 +13,16 @@ from aiokafka import AIOKafkaProducer
 from tests.clients import RECEIPT, Client, following, uuid_of
 
 OUTCOME = {
-    *("report_id", "outcome", "http_status", "prescription_id", "dispensation_id", "code", "retryable", "errors")
+    *(
+        "report_id",
+        "outcome",
+        "http_status",
+        "prescription_id",
+        "dispensation_id",
+        "code",
+        "retryable",
+        "errors",
+    )
 }
 
 
@@ -73,7 +82,9 @@ async def test_a_whole_dispensation_by_reports_and_both_spellings_of_ids(whole, 
     line = {"id": read["products"][0]["id"], "price": 1, "taxes": 0, "quantity": 4}
     named = {"code": code, "dispensation_id": started["dispensation_id"]}
     updated = await counter.outcome("update", named | {"products": [line]})
-    completed = await counter.outcome("complete", named | RECEIPT | {"amount": 4, "dispensation_id": read["dispensation_id"]})
+    completed = await counter.outcome(
+        "complete", named | RECEIPT | {"amount": 4, "dispensation_id": read["dispensation_id"]}
+    )
     cancelled = await counter.outcome("cancel", named | {"void_reason": "REFUND"})
 
     assert short(started) == ("applied", 201, None)
@@ -105,8 +116,16 @@ async def test_refusals_are_those_of_http(whole, counter, other_pharmacy):
     unknown = {"code": code, "dispensation_id": str(uuid4())}
     cases = {
         "held": ("start", {"code": taken["prescription_code"]}, (409, "already_being_dispensed", [])),
-        "typing error": ("start", {"code": wrong_check}, (422, "code_check_failed", ["code: code_check_failed"])),
-        "over": ("start", {"code": code, "products": [line]}, (422, "over_quantity", ["products[0].quantity: over_quantity"])),
+        "typing error": (
+            "start",
+            {"code": wrong_check},
+            (422, "code_check_failed", ["code: code_check_failed"]),
+        ),
+        "over": (
+            "start",
+            {"code": code, "products": [line]},
+            (422, "over_quantity", ["products[0].quantity: over_quantity"]),
+        ),
         "unknown field": ("start", {"code": code, "x": 1}, (422, "validation_failed", ["x: unknown_field"])),
         "no lines": ("update", unknown, (404, "resource_not_found", [])),
         "no receipt": ("complete", unknown | RECEIPT, (404, "resource_not_found", [])),
@@ -212,10 +231,15 @@ async def test_guesses_over_http_and_kafka_are_counted_together(platform, whole,
     issued, other = await whole.issue(), await whole.issue()
     own = (await guesser.start(issued["prescription_code"])).json()
     async with at_the_counter(platform, guesser) as counter:
-        misses = [(await guesser.get(f"/dispensing/v1/codes/AUTH-2026-{number:06d}")).status_code for number in range(8)]
+        misses = [
+            (await guesser.get(f"/dispensing/v1/codes/AUTH-2026-{number:06d}")).status_code
+            for number in range(8)
+        ]
         misses += [(await guesser.start(f"AUTH-2026-{number:06d}")).status_code for number in range(6)]
         for number in range(6):
-            misses.append((await counter.outcome("start", {"code": f"AUTH-2026-{number:06d}"}))["http_status"])
+            misses.append(
+                (await counter.outcome("start", {"code": f"AUTH-2026-{number:06d}"}))["http_status"]
+            )
         over = await counter.outcome("start", {"code": other["prescription_code"]})
     look = await guesser.get(f"/dispensing/v1/codes/{other['prescription_code']}")
     again = await guesser.get(f"/dispensing/v1/codes/{issued['prescription_code']}")

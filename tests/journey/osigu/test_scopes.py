@@ -83,7 +83,10 @@ async def test_without_a_token_there_is_nothing_but_what_is_for_everybody(http):
 
 
 async def test_a_client_bound_to_a_doctor_does_not_write_doctors(clinic):
-    answers = [await clinic.post("/ehr/v1/doctors", {}), await clinic.call("PUT", "/ehr/v1/doctors/doc_0", {})]
+    answers = [
+        await clinic.post("/ehr/v1/doctors", {}),
+        await clinic.call("PUT", "/ehr/v1/doctors/doc_0", {}),
+    ]
 
     for answer in answers:
         assert word(answer) == "403 insufficient_scope"

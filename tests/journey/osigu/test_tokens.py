@@ -64,7 +64,9 @@ async def test_scopes_can_be_narrowed_and_never_widened(ask):
     unheard = await ask("tokens-0", CLIENT_CREDENTIALS | {"scope": "everything"})
 
     assert (narrowed.status_code, narrowed.json()["scope"]) == (200, "ehr:read")
-    assert [(one.status_code, one.json()["error"]) for one in (widened, unheard)] == [(400, "invalid_scope")] * 2
+    assert [(one.status_code, one.json()["error"]) for one in (widened, unheard)] == [
+        (400, "invalid_scope")
+    ] * 2
 
 
 async def test_the_grant_may_stand_in_the_query_with_an_empty_body(ask):
@@ -135,7 +137,9 @@ async def test_the_key_sets_and_the_metadata_are_there_for_everybody(http, platf
 
     assert [one.status_code for one in (tokens, seals, metadata)] == [200] * 3
     assert all(key["x5c"] and key["x5t#S256"] for key in seals.json()["keys"])
-    assert not {key["kid"] for key in tokens.json()["keys"]} & {key.get("kid") for key in seals.json()["keys"]}
+    assert not {key["kid"] for key in tokens.json()["keys"]} & {
+        key.get("kid") for key in seals.json()["keys"]
+    }
     assert told["issuer"] == platform.url
     assert told["token_endpoint"] == f"{platform.url}/v1/oauth/token"
     assert told["jwks_uri"] == f"{platform.url}/.well-known/jwks.json"

@@ -206,7 +206,9 @@ async def test_forged_tokens_are_no_tokens(http, whole, platform):
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     mine = ec.generate_private_key(ec.SECP256R1())
-    my_jwk = jwk | {"x": base64.urlsafe_b64encode(mine.public_key().public_numbers().x.to_bytes(32, "big")).decode()}
+    my_jwk = jwk | {
+        "x": base64.urlsafe_b64encode(mine.public_key().public_numbers().x.to_bytes(32, "big")).decode()
+    }
 
     def hs(secret):
         return lambda content: hmac.digest(secret, content, hashlib.sha256)
@@ -220,7 +222,9 @@ async def test_forged_tokens_are_no_tokens(http, whole, platform):
         "HS256 with nothing": signed({"alg": "HS256", "kid": kid}, claims_read, hs(b"")),
         "my key, its kid": signed({"alg": "ES256", "kid": kid}, claims_read, es256(mine)),
         "my key within": signed({"alg": "ES256", "jwk": my_jwk}, claims_read, es256(mine)),
-        "my key elsewhere": signed({"alg": "ES256", "jku": "http://127.0.0.1:1/", "kid": "mine"}, claims_read, es256(mine)),
+        "my key elsewhere": signed(
+            {"alg": "ES256", "jku": "http://127.0.0.1:1/", "kid": "mine"}, claims_read, es256(mine)
+        ),
         "kid is a path": signed({"alg": "HS256", "kid": "../../../../dev/null"}, claims_read, hs(b"")),
         "kid is SQL": signed({"alg": "ES256", "kid": "' OR '1'='1"}, claims_read, es256(mine)),
         "kid is a number": signed({"alg": "ES256", "kid": 1}, claims_read, es256(mine)),
@@ -239,7 +243,8 @@ async def test_forged_tokens_are_no_tokens(http, whole, platform):
     forged["expired and forged"] = signed({"alg": "ES256", "kid": kid}, expired, es256(mine))
 
     answers = {
-        name: await http.get(RX, headers={"authorization": f"Bearer {one}".encode()}) for name, one in forged.items()
+        name: await http.get(RX, headers={"authorization": f"Bearer {one}".encode()})
+        for name, one in forged.items()
     }
 
     assert {name: word(answer) for name, answer in answers.items()} == dict.fromkeys(
@@ -257,7 +262,10 @@ async def test_other_ways_to_send_a_token(http, whole, platform):
         "query": await http.get(f"{RX}?access_token={token}"),
         "with a key": await http.get(
             "/v1/requests?idempotency_key=a",
-            headers={"authorization": f"Bearer {token}", "x-api-key": platform.credentials["RECEPTA_API_KEY"]},
+            headers={
+                "authorization": f"Bearer {token}",
+                "x-api-key": platform.credentials["RECEPTA_API_KEY"],
+            },
         ),
     }
 
@@ -291,7 +299,10 @@ async def test_broken_http_is_answered_or_closed_and_the_next_caller_is_served(p
         "content-length is a word": (head + b"content-length: many\r\n\r\n{}", b"400"),
         "content-length below zero": (head + b"content-length: -1\r\n\r\n{}", b"400"),
         "two content-lengths": (head + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}", b"400"),
-        "length and chunks": (head + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+        "length and chunks": (
+            head + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"400",
+        ),
         "bad chunk": (head + b"transfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n", b"400"),
         "no HTTP": (b"hello\r\n\r\n", b"400"),
         "NUL in a header": (head + b"x-nul: a\x00b\r\n\r\n", b"400"),
@@ -301,12 +312,22 @@ async def test_broken_http_is_answered_or_closed_and_the_next_caller_is_served(p
     for name, (sent, status) in broken.items():
         answer = await spoken(platform, sent)
         line = answer.partition(b"\r\n")[0]
-        assert line.startswith(b"HTTP/1.1 " + status) or (status != b"401" and answer in (b"", b"closed")), (name, line)
+        assert line.startswith(b"HTTP/1.1 " + status) or (status != b"401" and answer in (b"", b"closed")), (
+            name,
+            line,
+        )
     assert (await http.get("/health/live")).status_code == 200
 
 
 async def test_injected_headers_and_statements_are_only_text(http, whole):
-    statements = ["'; DROP TABLE patient; --", "\" OR 1=1 --", "${jndi:ldap://127.0.0.1/a}", "{{7*7}}", "%00", "\\x00"]
+    statements = [
+        "'; DROP TABLE patient; --",
+        '" OR 1=1 --',
+        "${jndi:ldap://127.0.0.1/a}",
+        "{{7*7}}",
+        "%00",
+        "\\x00",
+    ]
     for text in statements:
         created = await whole.post(PATIENTS, {"first_name": text, "last_name": text, "document_type": "OTHER",
                                               "document_number": text, "date_of_birth": "1990-04-11"})  # fmt: skip
@@ -322,7 +343,11 @@ async def test_injected_headers_and_statements_are_only_text(http, whole):
 
 
 async def test_headers_that_cannot_be_read(whole):
-    for name, value in {"Idempotency_Key": "", "idempotency_key": "a" * 256, "Idempotency-Key": "a b\u00e9"}.items():
+    for name, value in {
+        "Idempotency_Key": "",
+        "idempotency_key": "a" * 256,
+        "Idempotency-Key": "a b\u00e9",
+    }.items():
         headers = {name: value.encode() if not value.isascii() else value}
         answer = await whole.call("POST", PATIENTS, {}, **headers)
         assert word(answer) == "400 invalid_header", name
