@@ -10,8 +10,14 @@ from services.gateway.messages.errors import ENTRY_WORDS, TABLE
 
 ROOT = Path(__file__).parents[2]
 # Which argument of a call is the code.
-RAISING = {"Problem": 0, "Refused": 0, "refused": 0, "Entry": 1, "Refusal": 1, "fail": 1}
+RAISING = {"Problem": 0, "Refused": 0, "refused": 0, "Entry": 1, "Failing": 1, "fail": 1}
 FOLDERS = ("services/gateway", "services/prescription/domain")
+
+# Drafts are edited, validated and signed in the other dialect alone, and refused in its words.
+OTHER_DIALECT = frozenset(
+    {"reason_required", "items_limit", "last_item", "items_incomplete", "missing", "items_required"}
+    | {"not_in_future", "unacknowledged_interactions"}
+)
 
 
 def raise_sites() -> Iterator[tuple[str, str]]:
@@ -29,7 +35,8 @@ def spelled(call: ast.Call) -> Iterator[str]:
     if place is None or len(call.args) <= place:
         return
     for node in ast.walk(call.args[place]):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        # A capital is a cell of the state table, which chooses between codes.
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.islower():
             yield node.value
 
 
@@ -37,7 +44,7 @@ def test_every_raise_site_is_a_row_of_the_table():
     found = list(raise_sites())
 
     assert len(found) > 100
-    assert [site for site in found if site[0] not in TABLE and site[0] not in ENTRY_WORDS] == []
+    assert [site for site in found if site[0] not in {*TABLE, *ENTRY_WORDS, *OTHER_DIALECT}] == []
 
 
 def test_every_row_is_raised_somewhere():
