@@ -143,10 +143,16 @@ def respond(request: Request, answer: Answer, *, etag: str | None = None) -> Res
     headers = dict(answer.headers)
     if etag is not None:
         headers["ETag"] = etag
-        if etag in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
+        if _is_known(etag, request.headers.getlist("if-none-match")):
             return Response(status_code=304, headers=headers)
     media_type = PROBLEM if answer.status >= 400 else JSON
     return Response(answer.content(), answer.status, headers, None if answer.body is None else media_type)
+
+
+def _is_known(etag: str, sent: list[str]) -> bool:
+    """Whether If-None-Match names this tag; its comparison is the weak one (RFC 9110, 13.1.2)."""
+    named = {one.strip().removeprefix("W/") for one in ",".join(sent).split(",")}
+    return etag in named or "*" in named
 
 
 def etag_of(*parts: object) -> str:

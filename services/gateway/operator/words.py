@@ -29,6 +29,7 @@ def parser() -> ArgumentParser:
     top = ArgumentParser(
         prog="python -m services.gateway",
         description="Without a word it serves. Each command may be repeated: what is so stays as it is.",
+        epilog="Besides: `serve` (or nothing) and `dead-letters …`.",
     )
     words = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _tenants(words)
