@@ -264,7 +264,11 @@ async def test_seal_keys_are_served_as_signing_publishes_them(gateway: Serving) 
     [
         ("GET", "/nowhere", {}, None, 404, "operation_not_offered"),
         ("GET", "/v3/anything", {}, None, 404, "operation_not_offered"),
-        ("POST", "/ehr/v1/doctors", {}, None, 404, "operation_not_offered"),
+        ("GET", "/webhooks/v1/subscriptions", {}, None, 404, "operation_not_offered"),
+        ("POST", "/webhooks/v1/subscriptions", {}, None, 404, "operation_not_offered"),
+        ("GET", "/v1/sponsors", {}, None, 404, "operation_not_offered"),
+        ("GET", "/arc/v1/authorizations", {}, None, 404, "operation_not_offered"),
+        ("POST", "/ehr/v2/prescriptions", {}, None, 404, "operation_not_offered"),
         ("GET", "/ehr/v1/patients/", {}, None, 404, "operation_not_offered"),
         ("PATCH", "/ehr/v1/patients", {}, None, 405, "method_not_allowed"),
         ("GET", PATIENTS, {"Accept": "text/html"}, None, 406, "not_acceptable"),
