@@ -11,6 +11,7 @@ from uuid import UUID
 from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock, provider_settings
 from services.gateway.messages.prescriptions import partly_dispensed
+from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
@@ -82,7 +83,7 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
         prescription.doctor.doctor_id,
         prescription.created_at,
         prescription.valid_until,
-        _json(prescription),
+        at_rest.PRESCRIPTION.seal(_json(prescription), prescription.tenant_id, prescription.prescription_id),
     )
     if prescription.dispensations:
         await _keep_dispensations(conn, prescription)
@@ -112,7 +113,9 @@ async def _keep_dispensations(conn: Connection, prescription: Prescription) -> N
                 one.status.value,
                 one.started_at,
                 one.expires_at,
-                _json(for_pharmacy(prescription, one)),
+                at_rest.DISPENSATION.seal(
+                    _json(for_pharmacy(prescription, one)), one.pharmacy.tenant_id, one.dispensation_id
+                ),
             )
             for one in prescription.dispensations
             if one.source == "dispensing"
@@ -153,6 +156,11 @@ def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Pres
     )
 
 
+def opened(state: bytes, tenant_id: UUID, prescription_id: UUID) -> Prescription:
+    """A prescription as `prescription_view.state` holds it. Raises Tampered."""
+    return Prescription.model_validate_json(at_rest.PRESCRIPTION.open(state, tenant_id, prescription_id))
+
+
 def _json(prescription: Prescription) -> bytes:
     return prescription.__pydantic_serializer__.to_json(prescription)
 
@@ -186,7 +194,7 @@ async def find(
         return None
     hours = row["download_url_ttl_h"]
     return Shown(
-        Prescription.model_validate_json(row["state"]),
+        opened(row["state"], tenant_id, prescription_id),
         provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
     )
 
@@ -219,7 +227,8 @@ async def page(
                   FROM found
                  ORDER BY created_at DESC, prescription_id DESC
                  LIMIT $9 OFFSET $10)
-            SELECT (SELECT count(*) FROM found) AS total, kept.state
+            SELECT (SELECT count(*) FROM found) AS total, kept.state,
+                   wanted.prescription_id
               FROM (VALUES (1)) AS always (one)
               LEFT JOIN (wanted
                    CROSS JOIN present
@@ -241,5 +250,7 @@ async def page(
             limit,
             offset,
         )
-    shown = [Prescription.model_validate_json(row["state"]) for row in rows if row["state"] is not None]
+    shown = [
+        opened(row["state"], tenant_id, row["prescription_id"]) for row in rows if row["state"] is not None
+    ]
     return shown, rows[0]["total"]
