@@ -1,6 +1,6 @@
 """One prescription from its draft at a clinic to its hand-over at a pharmacy, told step by step.
 
-Everything goes over the public interfaces, HTTP and Kafka; `make demo` runs it, also against `docker compose up`.
+Everything goes over the public interfaces, HTTP and Kafka: of `make run`, or of `docker compose up`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the wiring table of ARCHITECTURE.md from the catalogue of topics: `python -m dev.wiring [--check]`."""
+"""Write the wiring table of ARCHITECTURE.md from the catalog of topics: `python -m dev.wiring [--check]`."""
 
 import sys
 from pathlib import Path

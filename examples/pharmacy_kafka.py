@@ -3,8 +3,9 @@
     python examples/pharmacy_kafka.py RX-2026-9182407133560285
 
 reads the addresses and a client's credentials from the environment, as `make run` writes them to `.run/env`:
-RECEPTA_URL, RECEPTA_KAFKA, RECEPTA_PHARMACY_CLIENT. It claims the code, hands everything over, and prints what it
-was told. Stop it at any point and start it again: it reads on where it had got to, and each report counts once.
+RECEPTA_URL, RECEPTA_KAFKA, RECEPTA_PHARMACY_CLIENT. It claims the code, hands everything over, and prints
+what it was told. Stop it at any point and start it again: it reads on where it had got to, and each report
+counts once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Clients of the platform as outsiders would write them: a clinic, a pharmacy, and a reader of public topics."""
+"""Clients of the platform as outsiders would write them: a clinic, a pharmacy, a reader of public topics."""
 
 from __future__ import annotations
 

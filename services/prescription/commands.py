@@ -13,16 +13,16 @@ from shared.database import Connection
 from shared.outbox import Outbox
 
 
-def commit(
+def carry_out(
     conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
 ) -> values.Prescription:
     """Save it, tell views and pharmacies, and set its clock; nothing of the kind where nothing changed."""
-    whole = commit_by_clock(conn, outbox, before, after)
+    whole = carry_out_by_clock(conn, outbox, before, after)
     wind(conn, before, after)
     return whole
 
 
-def commit_by_clock(
+def carry_out_by_clock(
     conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
 ) -> values.Prescription:
     """The same for the clock itself, which winds itself."""

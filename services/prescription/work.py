@@ -4,7 +4,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from services.prescription import store
-from services.prescription.commands import commit_by_clock, refuse_issue
+from services.prescription.commands import carry_out_by_clock, refuse_issue
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import issuing
 from services.prescription.store.writing import CLOCK
@@ -32,7 +32,7 @@ async def strike(job: Job, resources: Any) -> Finish:
         after = before
         if not before.hidden:
             after = clockwork.as_of(before, clock.now())
-            commit_by_clock(conn, outbox, before, after)
+            carry_out_by_clock(conn, outbox, before, after)
         due_at = clockwork.next_due(after)
         if before.hidden and due_at is not None and due_at <= clock.now():
             refuse_issue(conn, outbox, before, issuing.gave_up())

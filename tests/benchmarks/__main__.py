@@ -1,4 +1,4 @@
-"""The numbers of DESIGN 6 beside their baselines: `make bench`; a table here, the same as JSON in `.run/bench.json`."""
+"""The numbers of DESIGN 6 beside their baselines: a table here, and JSON in `.run/bench.json`."""
 
 from __future__ import annotations
 

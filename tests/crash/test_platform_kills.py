@@ -1,10 +1,11 @@
-"""Whatever dies while prescriptions are being issued, each accepted request has one outcome and one effect."""
+"""Whatever dies while prescriptions are issued, each accepted request has one outcome and one effect."""
 
 from __future__ import annotations
 
 import asyncio
 import collections
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -79,7 +80,7 @@ class Load:
     def longest_pause_after(self, moment: float) -> float:
         """How long nothing was answered, at the most, from a moment on."""
         times = [moment, *sorted(at for at in self.done_at if at > moment)]
-        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=0.0)
+        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
 
 
 async def rows(platform: Platform, service: str, query: str, *values: Any) -> list[asyncpg.Record]:

@@ -1,4 +1,4 @@
-"""The whole platform for journeys: real Kafka, real Postgres, five services as processes, and their clients."""
+"""The whole platform for journeys: real Kafka, real Postgres, five services as processes, their clients."""
 
 from __future__ import annotations
 

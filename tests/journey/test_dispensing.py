@@ -195,14 +195,14 @@ async def test_a_reader_that_is_not_python_follows_what_happens(platform, clinic
     )
     output = tmp_path / "heard"
     with output.open("wb") as heard:
-        reader = subprocess.Popen(command, stdout=heard, stderr=subprocess.DEVNULL)
+        reader = await asyncio.create_subprocess_exec(*command, stdout=heard, stderr=subprocess.DEVNULL)
         try:
             issued = await clinic.issue()
             wanted = uuid_of(issued["prescription_id"])
             await until(lambda: wanted in output.read_text(), seconds=40)
         finally:
             reader.terminate()
-            reader.wait()
+            await reader.wait()
 
     line = next(line for line in output.read_text().splitlines() if wanted in line)
     assert json.loads(line[line.index("{") :])["status"] == "issued"

@@ -454,6 +454,26 @@ async def test_a_list_refuses_words_that_it_does_not_know(clinic):
     ]
 
 
+async def test_what_was_read_before_is_not_shown_after_a_change(clinic):
+    id = (await clinic.issue()).json()["prescription_id"]
+    before = [await clinic.shown(id), await clinic.shown(id)]
+    state = issued(await clinic.sent(IssuePrescription))[0]
+    void = Void(reason="Rash.", reason_code="ERROR", voided_at=known.AT)
+    after = state.model_copy(update={"status": Status.CANCELLED, "void": void, "revision": 9, "version": 6})
+
+    await clinic.on.deliver(
+        PrescriptionChanged(
+            tenant_id=after.tenant_id,
+            prescription_id=after.prescription_id,
+            change="voided",
+            prescription=after,
+        )
+    )
+
+    assert [one["status"] for one in before] == ["PRESCRIPTION_ISSUED"] * 2
+    assert (await clinic.shown(id))["status"] == "PRESCRIPTION_VOIDED"
+
+
 async def test_a_void_is_answered_with_the_first_ones_data_however_often_it_is_asked(clinic):
     id = (await clinic.issue()).json()["prescription_id"]
     state = issued(await clinic.sent(IssuePrescription))[0]

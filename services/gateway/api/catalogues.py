@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.gateway.api.context import Body, Gateway, Parameters, Parts, require, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.checks.query import Query
@@ -18,7 +19,7 @@ from services.gateway.store import catalogue, diagnoses, providers, tenancy
 from shared import clock
 from shared.database import Connection
 
-router = APIRouter(tags=["Catalogues"])
+router = APIRouter(tags=["Catalogues"], route_class=Direct)
 
 QUERY_LETTERS_MIN = 2
 QUERY_LETTERS_MAX = 100

@@ -6,7 +6,7 @@ The checks run in the order of osigu-dialect 1.6: transport, token, rate, scope,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Any, Final, cast
 from urllib.parse import parse_qsl
@@ -22,6 +22,7 @@ from services.gateway.checks.query import Query
 from services.gateway.commands import Commands
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
+from services.gateway.messages.reads import Reads
 from services.gateway.settings import Settings
 from shared.database import Pool
 from shared.health import Judged
@@ -42,6 +43,7 @@ class Gateway:
     grants: Grants
     commands: Commands
     health: Judged
+    reads: Reads = field(default_factory=Reads)
 
 
 # FastAPI takes a dependency that is no coroutine to another thread, which costs more than all the rest of it.

@@ -11,9 +11,10 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from services.gateway.api.context import PROBLEM
+from services.gateway.api.routes import Direct
 from services.gateway.messages.errors import TABLE
 
-router = APIRouter()
+router = APIRouter(route_class=Direct)
 
 TITLE: Final = "Recepta"
 VERSION: Final = "1"

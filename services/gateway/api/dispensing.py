@@ -13,6 +13,7 @@ from contracts.message import Command
 from contracts.values import DispensationStatus
 from services.gateway.api.context import Body, Gateway, Parameters, Parts, etag_of, require, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import dispensation as bodies
 from services.gateway.checks import dispensing
@@ -87,7 +88,7 @@ _CANCEL: Final = {
     "void_description": {"type": "string", "maxLength": 500},
 }
 
-router = APIRouter(prefix="/dispensing/v1")
+router = APIRouter(prefix="/dispensing/v1", route_class=Direct)
 
 Writer = Annotated[Principal, Depends(require("dispensing:write"))]
 Reader = Annotated[Principal, Depends(require("dispensing:read"))]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.gateway.api.context import Parameters, Parts, etag_of, require, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.messages import doctors, ids
 from services.gateway.messages.answers import Answer
@@ -16,7 +17,7 @@ from services.gateway.store import doctors as store
 from services.gateway.store import providers, tenancy
 from shared import clock
 
-router = APIRouter(tags=["Doctors"])
+router = APIRouter(tags=["Doctors"], route_class=Direct)
 
 STATUSES = ("PENDING_VERIFICATION", "ACTIVE", "SUSPENDED", "EXPIRED")
 Reader = Annotated[Principal, Depends(require("ehr:read"))]

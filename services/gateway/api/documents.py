@@ -12,6 +12,7 @@ from contracts.values import Prescription, Status
 from services.gateway.api import prescription_operations as described
 from services.gateway.api.context import Gateway, Parameters, Parts, RequestId, check_transport, require
 from services.gateway.api.prescriptions import PREFIXES, find
+from services.gateway.api.routes import Direct
 from services.gateway.auth import links
 from services.gateway.auth.principal import Principal
 from services.gateway.commands import asked as asking
@@ -34,7 +35,7 @@ FACES: Final = {
     Status.EXPIRED: "expired",
 }
 
-router = APIRouter(tags=["Prescriptions"])
+router = APIRouter(tags=["Prescriptions"], route_class=Direct)
 _reader = require("ehr:read", produces=PDF)
 
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 
 from services.gateway.api.context import check_transport, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import TABLE, ErrorCode, Problem
 
-router = APIRouter(tags=["Errors"])
+router = APIRouter(tags=["Errors"], route_class=Direct)
 
 
 @router.get("/errors", **operation("All error codes", scopes=None))

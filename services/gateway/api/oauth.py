@@ -9,12 +9,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from services.gateway.api.context import Parts, check_transport, respond
+from services.gateway.api.routes import Direct
 from services.gateway.auth.grants import Asked, Refused
 from services.gateway.messages.answers import Answer
 from services.gateway.store import token_keys
 from shared import database
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter(tags=["OAuth"], route_class=Direct)
 
 FORM = "application/x-www-form-urlencoded"
 FIELDS_MAX = 20

@@ -6,9 +6,10 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
+from services.gateway.api.routes import Direct
 from services.gateway.messages.errors import Problem
 
-router = APIRouter()
+router = APIRouter(route_class=Direct)
 
 # Their paths are served with another method, which would make them 405.
 NOT_YET: Final = (

@@ -10,6 +10,7 @@ from contracts.directory_events import PatientFactsChanged
 from services.gateway.api import schemas
 from services.gateway.api.context import Body, Parameters, Parts, etag_of, require, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import patient as reading
 from services.gateway.checks.fields import Checks, Form
@@ -23,7 +24,7 @@ from shared import clock, outbox
 from shared.database import Connection
 from shared.ids import new
 
-router = APIRouter(tags=["Patients"])
+router = APIRouter(tags=["Patients"], route_class=Direct)
 
 Reader = Annotated[Principal, Depends(require("ehr:read"))]
 Writer = Annotated[Principal, Depends(require("ehr:write"))]

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.gateway.api.context import Parameters, Parts, require, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.messages import ids
 from services.gateway.messages import requests as messages
@@ -17,7 +18,7 @@ from services.gateway.store import requests
 
 KEY_LENGTH_MAX: Final = 255
 
-router = APIRouter(tags=["Requests"])
+router = APIRouter(tags=["Requests"], route_class=Direct)
 Anyone = Annotated[Principal, Depends(require())]
 
 

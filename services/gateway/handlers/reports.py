@@ -98,7 +98,7 @@ async def on_report(record: Arrived, conn: Connection, outbox: Outbox) -> None:
 
 
 def _body(record: Arrived) -> dict[str, Any]:
-    """The body as HTTP would have brought it; what is no JSON is buried, what is no object is refused later."""
+    """The body as HTTP would have brought it; no JSON is buried, what is no object is refused later."""
     try:
         return messages.spelled(fields.parse(record.value))
     except Problem as problem:

@@ -1,4 +1,4 @@
-"""A dispensation as its pharmacy sees it (osigu-dialect 6.3): no diagnoses, notes, findings or contact data."""
+"""A dispensation as its pharmacy sees it (osigu-dialect 6.3): no diagnoses, notes, findings, contact data."""
 
 from __future__ import annotations
 

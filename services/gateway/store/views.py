@@ -166,9 +166,17 @@ def _json(prescription: Prescription) -> bytes:
 
 
 async def find(
-    pool: Pool, *, tenant_id: UUID, prescription_id: UUID, doctor_id: UUID | None = None
+    pool: Pool,
+    *,
+    tenant_id: UUID,
+    prescription_id: UUID,
+    doctor_id: UUID | None = None,
+    held: Prescription | None = None,
 ) -> Shown | None:
-    """A prescription of this provider; for a client bound to a doctor, only that doctor's."""
+    """A prescription of this provider; for a client bound to a doctor, only that doctor's.
+
+    `held`: the state that the caller has; while it is the newest it comes back itself, and is not sent again.
+    """
     async with reading(pool) as conn:
         row = await conn.fetchrow(
             f"""
@@ -176,7 +184,7 @@ async def find(
             SELECT view.state, view.download_url_ttl_h
               FROM present
              CROSS JOIN LATERAL (
-                   SELECT state,
+                   SELECT CASE WHEN revision IS DISTINCT FROM $4 THEN state END AS state,
                           (SELECT value
                              FROM setting
                             WHERE (tenant_id, name) = (present.id, 'download_url_ttl_h')
@@ -189,12 +197,13 @@ async def find(
             str(tenant_id),
             prescription_id,
             doctor_id,
+            None if held is None else held.revision,
         )
     if row is None:
         return None
-    hours = row["download_url_ttl_h"]
+    state, hours = row["state"], row["download_url_ttl_h"]
     return Shown(
-        opened(row["state"], tenant_id, prescription_id),
+        held if held is not None and state is None else opened(state, tenant_id, prescription_id),
         provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
     )
 

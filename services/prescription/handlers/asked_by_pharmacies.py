@@ -7,7 +7,7 @@ from contracts.prescription_commands import (
     UpdateDispensation,
 )
 from services.prescription import store
-from services.prescription.commands import commit
+from services.prescription.commands import carry_out
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import dispensing
 from services.prescription.domain.prescription import Prescription
@@ -38,7 +38,7 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
     live = after.live_dispensation
     assert live is not None
 
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(
         telling.succeeded(whole, command.request_id, dispensation_id=live.id, repeated=after is prescription)
     )
@@ -97,7 +97,7 @@ async def cancel_dispensation(command: CancelDispensation, conn: Connection, out
 def _done(
     command: DispensingCommand, conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
 ) -> None:
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(
         telling.succeeded(
             whole,

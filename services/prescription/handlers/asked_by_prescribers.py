@@ -2,7 +2,7 @@
 
 from contracts.prescription_commands import NoteAccess, ResendPrescription, VoidPrescription
 from services.prescription import store
-from services.prescription.commands import commit
+from services.prescription.commands import carry_out
 from services.prescription.domain import cancelling, delivery
 from services.prescription.domain import clock as clockwork
 from services.prescription.handlers.registry import handlers
@@ -26,7 +26,7 @@ async def void_prescription(command: VoidPrescription, conn: Connection, outbox:
         occasion=now,
     )
 
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(telling.succeeded(whole, command.request_id, repeated=after is prescription))
 
 
@@ -39,7 +39,7 @@ async def resend_prescription(command: ResendPrescription, conn: Connection, out
     after = delivery.resend(clockwork.as_of(before, now.at), address=address, occasion=now)
     assert address is not None  # `resend` refuses without one.
 
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(
         telling.delivery_requested(
             whole, delivery_id=command.delivery_id, channel=command.channel, address=address
@@ -55,5 +55,5 @@ async def note_access(command: NoteAccess, conn: Connection, outbox: Outbox) -> 
     before = store.seen(conn, command.tenant_id, command.prescription_id)
     after = delivery.note_access(clockwork.as_of(before, now.at), command.what, occasion=now)
 
-    whole = commit(conn, outbox, before, after)
+    whole = carry_out(conn, outbox, before, after)
     outbox.announce(telling.succeeded(whole, command.request_id))

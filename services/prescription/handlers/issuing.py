@@ -7,7 +7,7 @@ from contracts.prescription_commands import IssuePrescription
 from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed, SealingRefused
 from services.prescription import store
-from services.prescription.commands import commit, keep_hidden, refuse_issue, wind
+from services.prescription.commands import carry_out, keep_hidden, refuse_issue, wind
 from services.prescription.domain import checking, issuing, signing
 from services.prescription.domain import patient as patients
 from services.prescription.domain.prescription import Prescription
@@ -45,15 +45,12 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
     prescription = store.find(conn, event.tenant_id, event.prescription_id)
     verdict = reading.verdict(event, ids.new)
     if prescription is None or prescription.check_asked != verdict.asked_with:
-        return  # The order has ended, or a later question is under way.
+        return  # The order has come to its end, or a later question is under way.
     if not await _counts(conn, prescription, verdict):
         await _ask_again(conn, outbox, prescription)
         return
     now = reading.going_on(prescription, clock.now())
     checked = issuing.after_verdict(prescription, verdict, await _keys(conn, prescription, verdict), now)
-    if not checked.hidden:
-        commit(conn, outbox, prescription, checked)
-        return
     doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
     if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
         refuse_issue(conn, outbox, checked, refusal)
@@ -74,7 +71,7 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     seal = reading.seal(event.seal)
     if not prescription.hidden:
         late = signing.after_seal(prescription, seal, number=event.signature_version, occasion=now)
-        commit(conn, outbox, prescription, late)
+        carry_out(conn, outbox, prescription, late)
         return
     if signing.awaited(prescription) != event.signature_version:
         return
@@ -100,7 +97,7 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
         refuse_issue(conn, outbox, prescription, refusal)
         return
     failed = signing.after_failure(prescription, event.code, number=event.signature_version, occasion=now)
-    commit(conn, outbox, prescription, failed)
+    carry_out(conn, outbox, prescription, failed)
 
 
 async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
@@ -131,7 +128,7 @@ async def _keys(conn: Connection, prescription: Prescription, verdict: Verdict) 
 def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription) -> None:
     assert prescription.issue is not None
     assert prescription.issue.occasion.request_id is not None
-    whole = commit(conn, outbox, prescription, issued)
+    whole = carry_out(conn, outbox, prescription, issued)
     outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
     carried = particulars.of(issued)
     if carried.policy.deliver_on_issue == "EMAIL" and carried.patient.email_address:

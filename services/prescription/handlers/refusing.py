@@ -5,7 +5,7 @@ from typing import Final
 from contracts.message import Command, Message
 from contracts.prescription_commands import VoidPrescription
 from services.prescription import store
-from services.prescription.commands import commit
+from services.prescription.commands import carry_out
 from services.prescription.domain import cancelling, delivery
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain.history import Occasion
@@ -39,7 +39,7 @@ def _said_in_our_words(error: Exception) -> Refused:
 
 
 def _decided_on(command: Command, refusal: Refused, conn: Connection, outbox: Outbox) -> Prescription | None:
-    """What the clock had brought by then is committed with the refusal, and a refused void is remembered."""
+    """What the clock had brought by then stands with the refusal, and a refused void is remembered."""
     before = store.find(conn, command.tenant_id, command.prescription_id)
     if before is None or before.hidden:
         return None
@@ -47,7 +47,7 @@ def _decided_on(command: Command, refusal: Refused, conn: Connection, outbox: Ou
     after = clockwork.as_of(before, now.at)
     if isinstance(command, VoidPrescription):
         after = cancelling.refused_attempt(after, refusal, now)
-    commit(conn, outbox, before, after)
+    carry_out(conn, outbox, before, after)
     return after
 
 
@@ -63,4 +63,4 @@ async def replayed(message: Message, conn: Connection, outbox: Outbox) -> None:
     before = store.find(conn, tenant_id, prescription_id)
     if before is not None and not before.hidden:
         occasion = Occasion(at=clock.now())
-        commit(conn, outbox, before, delivery.handled_late(before, occasion=occasion))
+        carry_out(conn, outbox, before, delivery.handled_late(before, occasion=occasion))

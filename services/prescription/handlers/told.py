@@ -3,7 +3,7 @@
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from contracts.notification_events import DeliveryFailed, DeliverySucceeded
 from services.prescription import store
-from services.prescription.commands import commit
+from services.prescription.commands import carry_out
 from services.prescription.domain import delivery
 from services.prescription.domain.history import Occasion
 from services.prescription.handlers.registry import handlers
@@ -36,7 +36,7 @@ async def on_delivery_succeeded(event: DeliverySucceeded, conn: Connection, outb
     before = store.seen(conn, event.tenant_id, event.prescription_id)
     after = delivery.delivered(before, None, occasion=Occasion(at=clock.now()))
 
-    commit(conn, outbox, before, after)
+    carry_out(conn, outbox, before, after)
 
 
 @handlers.on(DeliveryFailed)
@@ -45,4 +45,4 @@ async def on_delivery_failed(event: DeliveryFailed, conn: Connection, outbox: Ou
     before = store.seen(conn, event.tenant_id, event.prescription_id)
     after = delivery.delivered(before, "delivery_failed", occasion=Occasion(at=clock.now()))
 
-    commit(conn, outbox, before, after)
+    carry_out(conn, outbox, before, after)
