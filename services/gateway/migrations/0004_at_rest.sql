@@ -46,3 +46,6 @@ CREATE TABLE consent (
 CREATE INDEX consent_by_patient ON consent (tenant_id, patient_id, given_at);
 ALTER TABLE consent ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON consent USING (tenant_id = present_tenant());
+
+-- What is on its way holds patients too, of every provider: requests add to it and never read it.
+REVOKE SELECT ON outbox FROM gateway;

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from contracts.values import Doctor
 from services.gateway.messages import ids, provider_settings
-from services.gateway.operator import data_keys, icd10, provisioning, seed
+from services.gateway.operator import icd10, provisioning, rotation, seed
 from services.gateway.operator.provisioning import KeyLimits, Limits
 from services.gateway.settings import Settings
 from services.gateway.store import consents, doctors, providers
@@ -251,7 +251,7 @@ async def _rotate_token_key(_asked: Namespace, conn: Connection, settings: Setti
 
 
 async def _rotate_data_key(_asked: Namespace, pool: Pool, settings: Settings) -> None:
-    await data_keys.rotate(pool, settings.data_key.get_secret_value(), say=print)
+    await rotation.rotate(pool, settings.data_key.get_secret_value(), say=print)
 
 
 async def _consent(asked: Namespace, conn: Connection, _settings: Settings) -> None:

@@ -56,7 +56,8 @@ async def newest(conn: Connection, data_key: str, *, now: datetime) -> tuple[int
     await read(conn, data_key, now=now)
     await _rewrap(conn, data_key)
     key_id, used_from = await _newest(conn)
-    if used_from <= now - KEPT_AFTER_USE and not await left(conn, key_id):
+    over = used_from <= now - KEPT_AFTER_USE and not await left(conn, key_id)
+    if over or not await _others(conn, key_id):
         await forget_unused(conn, now=now)
         await _add(conn, _SEALS, data_key, now=now, used_from=now + KNOWN_EVERYWHERE_AFTER)
         key_id, used_from = await _newest(conn)
@@ -78,10 +79,7 @@ async def left(conn: Connection, key_id: int) -> int:
 async def forget_unused(conn: Connection, *, now: datetime) -> int:
     """Remove keys that a newer one has long replaced and that no value is under; how many it were."""
     key_id, used_from = await _newest(conn)
-    others: bool = await conn.fetchval(
-        "SELECT EXISTS (SELECT FROM data_key WHERE purpose = $1 AND key_id <> $2)", _SEALS, key_id
-    )
-    if not others or used_from > now - KEPT_AFTER_USE or await left(conn, key_id):
+    if not await _others(conn, key_id) or used_from > now - KEPT_AFTER_USE or await left(conn, key_id):
         return 0
     gone = await conn.fetch(
         "DELETE FROM data_key WHERE purpose = $1 AND key_id <> $2 RETURNING key_id", _SEALS, key_id
@@ -120,6 +118,13 @@ async def move(
 def _again(column: Column, row: Record) -> bytes:
     key = (row["tenant_id"], *(row[name] for name in column.key))
     return column.seal(column.open(row["sealed"], *key), *key)
+
+
+async def _others(conn: Connection, key_id: int) -> bool:
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM data_key WHERE purpose = $1 AND key_id <> $2)", _SEALS, key_id
+    )
+    return found
 
 
 async def _rows(conn: Connection) -> Sequence[Record]:

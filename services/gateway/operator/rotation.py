@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -18,9 +18,10 @@ RETRY_SECONDS: Final = 0.5
 ROUNDS_MAX: Final = 100
 
 Say = Callable[[str], None]
+Sleep = Callable[[float], Awaitable[object]]
 
 
-async def rotate(pool: Pool, data_key: str, say: Say) -> None:
+async def rotate(pool: Pool, data_key: str, *, say: Say, sleep: Sleep = asyncio.sleep) -> None:
     """Put every value under a new key, or under that of a rotation which was interrupted.
 
     Raises Unavailable when the database stays away; what was moved stays moved.
@@ -28,7 +29,7 @@ async def rotate(pool: Pool, data_key: str, say: Say) -> None:
     async with database.transaction(pool) as conn:
         key_id, used_from = await data_keys.newest(conn, data_key, now=clock.now())
         left = await data_keys.left(conn, key_id)
-    await _wait(used_from, key_id, say)
+    await _wait(used_from, key_id, say, sleep)
     say(f"data key {key_id} is in use; {left} values are under older ones")
     for _ in range(ROUNDS_MAX):
         moved = 0
@@ -42,12 +43,12 @@ async def rotate(pool: Pool, data_key: str, say: Say) -> None:
     raise Unavailable(f"{left} values are still written under an older key: is every instance running?")
 
 
-async def _wait(used_from: datetime, key_id: int, say: Say) -> None:
+async def _wait(used_from: datetime, key_id: int, say: Say, sleep: Sleep) -> None:
     """Until every instance knows the key."""
     seconds = (used_from - clock.now()).total_seconds()
     if seconds > 0:
         say(f"data key {key_id} is made; every instance knows it in {seconds:.0f} s")
-        await asyncio.sleep(seconds)
+        await sleep(seconds)
 
 
 async def _move_all(pool: Pool, column: Column, key_id: int, say: Say) -> int:
