@@ -70,6 +70,13 @@ class Platform:
         }
         return addresses | self.credentials
 
+    @property
+    def operator_env(self) -> dict[str, str]:
+        """What the operators' commands need, of every service: the lines of `.run/operator.env`."""
+        around = self._surroundings()
+        told = {k: v for one in self.instances for k, v in services.settings(one.service, around).items()}
+        return {name: self.outside.get(name, value) for name, value in told.items()}
+
     def start(self) -> None:
         """Start all parts; return when all is ready. Raises Died with its cause; `stop` is due even then."""
         self._start_infrastructure()
@@ -77,7 +84,7 @@ class Platform:
             self._run("topics", "shared.topics", "create", "--bootstrap", self.kafka.bootstrap)
             around = self._surroundings()
             self.supervisor.start(services.part(one, around, self.outside) for one in self.instances)
-            self._seed(around)
+            self._seed()
             self._until_all_ready()
         self.supervisor.keep_alive()
 
@@ -103,6 +110,11 @@ class Platform:
         """What a part has said."""
         path = self.logs.path(name)
         return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What an operator's command of a service runs with."""
+        first = next(one for one in self.instances if one.service == service)
+        return self.outside | services.environment(first, self._surroundings(), self.outside)
 
     def _start_infrastructure(self) -> None:
         mail = Part(
@@ -134,7 +146,7 @@ class Platform:
             signing_key_password=secrets.keep_password(self._secrets, "signing-key-password"),
         )
 
-    def _seed(self, around: Surroundings) -> None:
+    def _seed(self) -> None:
         """Give it medicines, then tenants, people and credentials, by the commands that operators use."""
         output = self.data / "seed.env"
         jobs = (
@@ -142,10 +154,8 @@ class Platform:
             ("seed", "gateway", ("seed", "--output", str(output))),
         )
         for name, service, arguments in jobs:
-            first = next((one for one in self.instances if one.service == service), None)
-            if first is not None:
-                environment = services.environment(first, around, self.outside)
-                self._run(name, f"services.{service}", *arguments, environment=environment)
+            if any(one.service == service for one in self.instances):
+                self._run(name, f"services.{service}", *arguments, environment=self.environment(service))
         if output.is_file():
             self.credentials = _read_lines(output)
 

@@ -146,7 +146,8 @@ async def following(kafka: str, topic: str) -> AsyncIterator[Follower]:
     """Follow a public topic from now on, as any pharmacy may."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="latest")
     await consumer.start()
-    consumer.assign([TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)])
+    partitions = TOPICS[topic.removesuffix("-dead")].partitions
+    consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
     await consumer.seek_to_end()
     for partition in consumer.assignment():
         await consumer.position(partition)

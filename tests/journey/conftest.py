@@ -16,7 +16,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Started once for all journeys."""
     home = tmp_path_factory.mktemp("platform")
     Path(home).chmod(0o755)
-    platform = Platform(home)
+    (home / "clock").write_text("0", encoding="ascii")
+    platform = Platform(home, environment={"RECEPTA_CLOCK_FILE": str(home / "clock")})
     try:
         platform.start()
         yield platform

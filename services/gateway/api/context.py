@@ -143,12 +143,25 @@ def respond(request: Request, answer: Answer, *, etag: str | None = None) -> Res
     headers = dict(answer.headers)
     if etag is not None:
         headers["ETag"] = etag
-        if etag in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
+        if _is_known(etag, request.headers.getlist("if-none-match")):
             return Response(status_code=304, headers=headers)
     media_type = PROBLEM if answer.status >= 400 else JSON
     return Response(answer.content(), answer.status, headers, None if answer.body is None else media_type)
 
 
+def _is_known(etag: str, sent: list[str]) -> bool:
+    """Whether If-None-Match names this tag; its comparison is the weak one (RFC 9110, 13.1.2)."""
+    named = {one.strip().removeprefix("W/") for one in ",".join(sent).split(",")}
+    return etag in named or "*" in named
+
+
 def etag_of(*parts: object) -> str:
     """A strong entity tag of what is stored: ids and versions, never of what is computed at reading."""
     return '"' + sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32] + '"'
+
+
+def check_match(request: Request, etag: str) -> None:
+    """Raises Problem `version_mismatch` if the client has read another version (ruling 1.5)."""
+    sent = request.headers.get("if-match")
+    if sent is not None and not {"*", etag} & {tag.strip() for tag in sent.split(",")}:
+        raise Problem("version_mismatch")

@@ -47,7 +47,8 @@ async def read_pdf(
     id: RequestId,
 ) -> Response:
     """The document of a prescription in its present state, made when it is first asked for."""
-    token = query.text("token", limit=TOKEN_LENGTH_MAX)
+    # A token that cannot even be read is a wrong one, not a missing one.
+    token = query.text("token", limit=TOKEN_LENGTH_MAX) or ("" if query.has("token") else None)
     one, caller = await _let_in(request, gateway, prescription_id, token)
     query.finish()
     now = clock.now()

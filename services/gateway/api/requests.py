@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.gateway.api.context import Parameters, Parts, require, respond
 from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
+from services.gateway.auth import tokens
 from services.gateway.auth.principal import Principal
 from services.gateway.messages import ids
 from services.gateway.messages import requests as messages
@@ -19,7 +20,20 @@ from services.gateway.store import requests
 KEY_LENGTH_MAX: Final = 255
 
 router = APIRouter(tags=["Requests"], route_class=Direct)
-Anyone = Annotated[Principal, Depends(require())]
+
+
+_caller: Final = require()
+
+
+async def _of_one_dialect(request: Request) -> Principal:
+    """The path is in both dialects: a token selects this one, a key the other, and both together neither."""
+    caller = await _caller(request)
+    if "x-api-key" in request.headers:
+        raise tokens.invalid()
+    return caller
+
+
+Anyone = Annotated[Principal, Depends(_of_one_dialect)]
 
 
 @router.get(

@@ -10,17 +10,18 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NoReturn, TypeVar
 from uuid import UUID
 
-from services.gateway.messages import ids
+from services.gateway.messages import countries, ids
 from services.gateway.messages.errors import Entry, Problem
 
 T = TypeVar("T")
 
 DEPTH_MAX: Final = 32
 DIGITS_MAX: Final = 40
+TEXT_MAX: Final = 256 * 1024
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _STEP: Final = re.compile(r"[.\[]")
@@ -39,12 +40,24 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= DIGITS_MAX else _refuse()
+class Unreadable:
+    """A number that is JSON and of no use: its digits or its exponent go on and on."""
 
 
-def _fraction(digits: str) -> Decimal:
-    return Decimal(digits) if len(digits) <= DIGITS_MAX else _refuse()
+UNREADABLE: Final = Unreadable()
+
+
+def _integer(digits: str) -> int | Unreadable:
+    return int(digits) if len(digits) <= DIGITS_MAX else UNREADABLE
+
+
+def _fraction(digits: str) -> Decimal | Unreadable:
+    if len(digits) > DIGITS_MAX:
+        return UNREADABLE
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return UNREADABLE
 
 
 _DECODER: Final = json.JSONDecoder(
@@ -67,7 +80,7 @@ def _depth(text: str) -> int:
 def parse(raw: bytes) -> dict[str, Any]:
     """A body as one JSON object; numbers with a fraction are Decimals. Raises Problem `malformed_json`.
 
-    Duplicate keys, NaN, a byte order mark, lone surrogates and unreasonable depth or length are malformed.
+    Duplicate keys, NaN, a byte order mark, lone surrogates and unreasonable depth are malformed.
     """
     try:
         text = raw.decode("utf-8")
@@ -155,6 +168,9 @@ class Form:
     def _read(self, name: str, value: Any, kind: type | tuple[type, ...], words: str) -> Any:
         if value is None:
             return None
+        if value is UNREADABLE:
+            self.fail(name, "invalid_format", "Must be a number that can be read.")
+            return None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             self.fail(name, "wrong_type", f"Must be {words}.")
             return None
@@ -174,12 +190,15 @@ class Form:
         value = self._read(name, self.raw(name, required=required, alias=alias), str, "a string")
         if value is None:
             return None
-        text = unicodedata.normalize("NFC", value).replace("\r\n", "\n").strip()
+        text = unicodedata.normalize("NFC", value).replace("\r\n", "\n")
         if any(
             unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t" for letter in text
         ):
             self.fail(name, "invalid_value", "Must not hold control characters.")
-        elif not text:
+            return None
+        # What Python trims besides white space are control characters.
+        text = text.strip()
+        if not text:
             if required:
                 self.fail(name, "required", "Must not be blank.")
             return None
@@ -202,6 +221,14 @@ class Form:
             self.fail(name, "invalid_value", f"Must be one of {', '.join(sorted(words))}.")
             return None
         return value
+
+    def country(self, name: str, *, required: bool = False) -> str | None:
+        """ISO 3166-1 alpha-2."""
+        text = self.text(name, limit=TEXT_MAX, required=required)
+        if text is not None and text not in countries.CODES:
+            self.fail(name, "invalid_value", "Must be a country code of two capital letters (ISO 3166-1).")
+            return None
+        return text
 
     def integer(self, name: str, low: int, high: int, *, required: bool = False) -> int | None:
         value: int | None = self._read(name, self.raw(name, required=required), int, "an integer")
@@ -226,7 +253,8 @@ class Form:
         elif not 0 <= amount <= MONEY_MAX:
             self.fail(name, "out_of_range", f"Must be 0 to {MONEY_MAX}.")
         else:
-            return amount
+            # Neither a minus zero nor a zero of a million digits goes further.
+            return abs(amount) if isinstance(exponent, int) and exponent <= 0 else Decimal(int(amount))
         return None
 
     def _parsed(

@@ -15,6 +15,13 @@ DOCUMENT_TYPES: Final = (
     *("CC", "CE", "TI", "DPI", "CED", "CPF", "DNI", "NIE"),
     *("PASSPORT", "NATIONAL_IDENTITY_CARD", "OTHER"),
 )
+FIELDS: Final = (
+    *("first_name", "last_name", "second_last_name", "document_type", "document_number", "date_of_birth"),
+    *("guardian", "sex", "nationality_country_code", "passport_issuing_country"),
+    *("area_code", "phone_number", "email_address", "allergies"),
+)
+"""What this dialect knows of a patient: a change replaces these, and keeps whatever else is on file."""
+
 DOCUMENT_FIELDS: Final = (
     *("document_type", "document_number"),
     *("identity_document_type", "identity_document_code"),
@@ -43,8 +50,8 @@ def read_patient(form: Form, patient_id: UUID, *, today: date) -> Patient | None
         form.fail("date_of_birth", "out_of_range", "Must not be in the future.")
     guardian = _guardian(form)
     sex = form.word("sex", SEXES)
-    nationality = form.text("nationality_country_code", limit=2, pattern=COUNTRY)
-    issuing_country = form.text("passport_issuing_country", limit=2, pattern=COUNTRY)
+    nationality = form.country("nationality_country_code")
+    issuing_country = form.country("passport_issuing_country")
     area_code = form.integer("area_code", 1, 999)
     phone_number = form.text("phone_number", limit=32, pattern=PHONE)
     email = form.text("email_address", limit=256, pattern=EMAIL)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from starlette.requests import Request as HttpRequest
 
+from services.gateway.checks.fields import UNREADABLE
 from services.gateway.messages.errors import Entry, Problem
 from services.gateway.messages.requests import Asked
 
@@ -66,6 +67,8 @@ def _number(value: object) -> dict[str, str]:
     """A number with a fraction, spelled one way, and unlike any string."""
     if isinstance(value, Decimal):
         return {"": str(_EXACT.normalize(value))}
+    if value is UNREADABLE:
+        return {"": "unreadable"}
     raise TypeError(f"{type(value).__name__} does not come from JSON")
 
 

@@ -82,7 +82,7 @@ entrance = Entrance()
 async def on_report(record: Arrived, conn: Connection, outbox: Outbox) -> None:
     """Take a report in: a repeat gets the first outcome again, a new one becomes a command or a refusal."""
     report_id = record.envelope.id
-    body = _body(record)
+    body, unreadable = _body(record)
     if record.envelope.type not in _PATHS:
         return  # Somebody else's, or newer than we are.
     try:
@@ -92,26 +92,32 @@ async def on_report(record: Arrived, conn: Connection, outbox: Outbox) -> None:
         return
     earlier = await earlier_reports.find_earlier(conn, principal.client, report_id)
     if earlier is None:
-        await _take(record, principal, body, conn, outbox)
+        asked = Asked(principal.caller("kafka"), new_ids.new(), clock.now())
+        command = unreadable or await _command(record, asked, body, conn)
+        await _take(record, principal, asked, body, command, conn, outbox)
     elif earlier.status is not None and earlier.body is not None:
         outbox.announce(messages.outcome(report_id, earlier.status, earlier.body))
 
 
-def _body(record: Arrived) -> dict[str, Any]:
-    """The body as HTTP would have brought it; no JSON is buried, what is no object is refused later."""
+def _body(record: Arrived) -> tuple[dict[str, Any], Problem | None]:
+    """The body as HTTP would have brought it; no JSON is buried, what is no object is refused."""
     try:
-        return messages.spelled(fields.parse(record.value))
+        return messages.spelled(fields.parse(record.value)), None
     except Problem as problem:
         if problem.code == "malformed_json":
             raise Unreadable("a report that is no JSON") from None
-        return {}
+        return {}, problem
 
 
 async def _take(
-    record: Arrived, principal: Principal, body: dict[str, Any], conn: Connection, outbox: Outbox
+    record: Arrived,
+    principal: Principal,
+    asked: Asked,
+    body: dict[str, Any],
+    command: Command | Problem,
+    conn: Connection,
+    outbox: Outbox,
 ) -> None:
-    asked = Asked(principal.caller("kafka"), new_ids.new(), clock.now())
-    command = await _command(record, asked, body, conn)
     method, path = _PATHS[record.envelope.type]
     path = path.format(body.get("dispensation_id"))
     request = Request(

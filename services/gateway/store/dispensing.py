@@ -54,6 +54,13 @@ async def find_code(conn: Connection, code: str, *, now: datetime) -> CodeHolder
     return CodeHolder(prescription, orjson.loads(row["settings"]))
 
 
+async def hold_misses(conn: Connection, tenant_id: UUID) -> None:
+    """Let the misses of one pharmacy come one after the other until the transaction ends."""
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('code_miss ' || $1, 0))", str(tenant_id)
+    )
+
+
 async def count_misses(conn: Connection, tenant_id: UUID, *, now: datetime) -> int:
     """How often this pharmacy's codes named nothing in the last ten minutes."""
     count: int = await conn.fetchval(
