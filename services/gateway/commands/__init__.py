@@ -203,7 +203,7 @@ class Commands:
 
         async def write(conn: Connection) -> None:
             answer = await act(conn, new.asked.request_id)
-            await requests.set_answered(conn, new.asked.request_id, answer, finished_at=clock.now())
+            await requests.set_answered(conn, new.asked, answer, finished_at=clock.now())
             done.append(answer)
 
         try:

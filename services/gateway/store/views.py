@@ -11,6 +11,7 @@ from uuid import UUID
 from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock, provider_settings
 from services.gateway.messages.prescriptions import partly_dispensed
+from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
@@ -96,7 +97,7 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         [one.doctor.doctor_id for one in prescriptions],
         [one.created_at for one in prescriptions],
         [one.valid_until for one in prescriptions],
-        [_json(one) for one in prescriptions],
+        [at_rest.PRESCRIPTION.seal(_json(one), one.tenant_id, one.prescription_id) for one in prescriptions],
     )
     dispensed = [(whole, one) for whole in prescriptions for one in whole.dispensations]
     if dispensed:
@@ -129,7 +130,9 @@ async def _keep_dispensations(
                 one.status.value,
                 one.started_at,
                 one.expires_at,
-                _json(for_pharmacy(prescription, one)),
+                at_rest.DISPENSATION.seal(
+                    _json(for_pharmacy(prescription, one)), one.pharmacy.tenant_id, one.dispensation_id
+                ),
                 prescription.patient.patient_id,
             )
             for prescription, one in dispensed
@@ -169,6 +172,11 @@ def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Pres
             "dispensations": (dispensation,),
         }
     )
+
+
+def opened(state: bytes, tenant_id: UUID, prescription_id: UUID) -> Prescription:
+    """A prescription as `prescription_view.state` holds it. Raises Tampered."""
+    return Prescription.model_validate_json(at_rest.PRESCRIPTION.open(state, tenant_id, prescription_id))
 
 
 def _json(prescription: Prescription) -> bytes:
@@ -213,7 +221,7 @@ async def find(
         return None
     state, hours = row["state"], row["download_url_ttl_h"]
     return Shown(
-        held if held is not None and state is None else Prescription.model_validate_json(state),
+        held if held is not None and state is None else opened(state, tenant_id, prescription_id),
         provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
     )
 
@@ -240,7 +248,7 @@ async def page(
                           {conditions}
                         ORDER BY created_at DESC, prescription_id DESC
                         LIMIT $2 OFFSET $3) AS view)
-            SELECT found.total, wanted.state
+            SELECT found.total, wanted.state, wanted.prescription_id
               FROM present
              CROSS JOIN LATERAL (
                    SELECT count(*) AS total
@@ -256,7 +264,9 @@ async def page(
             offset,
             *values,
         )
-    shown = [Prescription.model_validate_json(row["state"]) for row in rows if row["state"] is not None]
+    shown = [
+        opened(row["state"], tenant_id, row["prescription_id"]) for row in rows if row["state"] is not None
+    ]
     return shown, rows[0]["total"]
 
 
