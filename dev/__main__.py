@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import ctypes
 import fcntl
 import os
 import shlex
@@ -20,7 +19,7 @@ from dev.places import RUN, port_is_free
 from dev.platform import Platform, forget
 from dev.services import SERVICES
 from dev.setup import Missing
-from dev.tether import PR_SET_PDEATHSIG
+from dev.tether import end_with_make
 from dev.welcome import addresses, welcome
 
 ENV = RUN / "env"
@@ -146,9 +145,7 @@ def _stoppable() -> Iterator[None]:
 
     for number in STOP_SIGNALS:
         signal.signal(number, stop)
-    if sys.platform == "linux" and "MAKELEVEL" in os.environ:
-        # A killed `make` tells its children nothing.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    end_with_make()
     yield
 
 

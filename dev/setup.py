@@ -21,6 +21,7 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements-dev.lock"
 POM = ROOT / "pom.xml"
 PYTHON_MIN = (3, 11)
+END_SECONDS_MAX = 5
 
 
 class Missing(Exception):
@@ -146,7 +147,23 @@ def _succeeds(*command: str) -> bool:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, cwd=ROOT)
+    """Run it to its end; interrupted, end it with all that it has started. Raises CalledProcessError."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=ROOT, start_new_session=True) as running:
+        try:
+            code = running.wait()
+        except KeyboardInterrupt:
+            _end(running)
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(END_SECONDS_MAX)
 
 
 def _say(what: str) -> None:
@@ -170,7 +187,10 @@ def _terminated(signal_number: int, frame: FrameType | None) -> None:
 
 
 def main() -> int:
+    from dev.tether import end_with_make  # Not on Windows, where this Python must still say what it lacks.
+
     signal.signal(signal.SIGTERM, _terminated)
+    end_with_make()
     try:
         with _alone():
             check()

@@ -7,9 +7,16 @@ SIGNAL. A launcher of its own: `preexec_fn` is not safe beside threads, which su
 import ctypes
 import os
 import pwd
+import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+
+
+def end_with_make() -> None:
+    """Hear as SIGTERM that the `make` which started this is dead: killed, it tells its children nothing."""
+    if sys.platform == "linux" and "MAKELEVEL" in os.environ:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def main() -> None:
