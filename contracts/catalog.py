@@ -99,7 +99,8 @@ _ALL: Final = (
         {"gateway"},
         {"notification"},
         notification_commands.MakeDocument,
-        purpose="Documents to make.",
+        notification_commands.SendOneTimePassword,
+        purpose="Documents to make, and one-time passwords to mail.",
     ),
     _topic(
         "command-outcomes-v1",

@@ -32,6 +32,8 @@ class Message(Value):
     topic: ClassVar[str]
     source: ClassVar[str]
     ce_type: ClassVar[str]
+    perishable: ClassVar[bool] = False
+    """Whether the value must not outlive its handling: a dead letter then has the headers alone."""
 
     @property
     def key(self) -> str:

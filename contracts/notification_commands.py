@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
+from pydantic import AwareDatetime, Field
+
 from contracts.message import Command
-from contracts.values import Prescription
+from contracts.values import Prescription, Text
 
 
 class MakeDocument(Command):
@@ -19,3 +21,24 @@ class MakeDocument(Command):
     document_id: UUID
     language: str
     prescription: Prescription
+
+
+class SendOneTimePassword(Command):
+    """Mail a code to the person it verifies, once, while it lives; its request is answered at acceptance.
+
+    Whoever reads the code can pass for that person: no dead letter keeps it.
+    """
+
+    topic: ClassVar[str] = "notification-commands-v1"
+    source: ClassVar[str] = "/gateway"
+    ce_type: ClassVar[str] = "recepta.notification.send-one-time-password.v1"
+    perishable: ClassVar[bool] = True
+
+    otp_id: UUID
+    code: Annotated[str, Field(pattern="^[0-9]{6}$", repr=False)]
+    email_address: Annotated[str, Field(repr=False)]
+    language: str
+    time_zone: str = "UTC"
+    asked_by: Text
+    """The pharmacy, by the name that the person knows."""
+    expires_at: AwareDatetime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -21,7 +21,11 @@ from contracts.values import (
     Provider,
     Receipt,
     Text,
+    Verification,
 )
+
+# The fields of a request that one may stand in: the token's own, and ten of `external_verifications`.
+VERIFICATIONS_MAX: Final = 11
 
 
 class PrescriptionCommand(Command):
@@ -92,6 +96,7 @@ class StartDispensation(PrescriptionCommand):
     beneficiary_id: UUID | None = None
     currency_code: str | None = None
     lines: tuple[DispensationLine, ...] | None = None
+    verifications: tuple[Verification, ...] = Field(default=(), max_length=VERIFICATIONS_MAX)
 
 
 class UpdateDispensation(PrescriptionCommand):
@@ -113,6 +118,7 @@ class CompleteDispensation(PrescriptionCommand):
     dispensation_id: UUID
     pharmacy: Pharmacy
     receipt: Receipt
+    verifications: tuple[Verification, ...] = Field(default=(), max_length=VERIFICATIONS_MAX)
 
 
 class CancelDispensation(PrescriptionCommand):

@@ -336,6 +336,17 @@ class DispensationLine(Value):
     remaining_quantity: int | None = None
 
 
+class Verification(Value):
+    """What a pharmacy showed at `path` of its request, so that the beneficiary counts as verified.
+
+    The gateway has looked: without `verification_id` it is none, with it it counts once.
+    """
+
+    path: Annotated[str, Field(max_length=64)]
+    verification_id: UUID | None = None
+    verified_at: AwareDatetime | None = None
+
+
 class Receipt(Value):
     """What the pharmacy says at completion: the invoice and its total, taxes included."""
 
@@ -375,6 +386,7 @@ class Dispensation(Value):
     void_description: Text | None = None
     receipt: Receipt | None = None
     verification_required: str | None = None
+    verified_at: AwareDatetime | None = None
 
 
 class Void(Value):

@@ -1,18 +1,20 @@
-"""The commands of the development platform: `python -m dev run | demo | reset`."""
+"""The commands of the development platform: `python -m dev run | demo | follow | reset`."""
 
 import argparse
 import contextlib
 import ctypes
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
-from dev import containers, secrets
+from dev import containers, kafka, secrets
 from dev.parts import Died
 from dev.places import RUN, port_is_free
 from dev.platform import Platform, forget
@@ -22,6 +24,7 @@ from dev.tether import PR_SET_PDEATHSIG
 from dev.welcome import addresses, welcome
 
 ENV = RUN / "env"
+OPERATOR_ENV = RUN / "operator.env"
 GATEWAY_PORT = 8080
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -64,6 +67,15 @@ def demo(*, in_containers: bool) -> int:
             return _drive(platform.env)
 
 
+def follow(topic: str, arguments: list[str]) -> NoReturn:
+    """Become Kafka's own console consumer, which shows a topic from its beginning."""
+    bootstrap = os.environ.get("RECEPTA_KAFKA") or (_read_env()["RECEPTA_KAFKA"] if ENV.is_file() else "")
+    if not bootstrap:
+        raise RuntimeError("nothing runs here: say `make run` first, or set RECEPTA_KAFKA")
+    command = kafka.console_consumer(bootstrap, "--topic", topic, "--from-beginning", *arguments)
+    os.execvp(command[0], command)
+
+
 def reset() -> int:
     """Forget databases, messages, keys and mail."""
     with _only_one():
@@ -80,11 +92,19 @@ def _started(platform: Platform) -> Iterator[None]:
     """The platform from its start to its stop, come what may; `.run/env` is there while it is ready."""
     try:
         platform.start()
-        secrets.write_private(ENV, "".join(f"{name}={value}\n" for name, value in platform.env.items()))
+        # This one first: whoever sees `.run/env` may use both.
+        quoted = {name: shlex.quote(value) for name, value in platform.operator_env.items()}
+        secrets.write_private(OPERATOR_ENV, _lines(quoted))
+        secrets.write_private(ENV, _lines(platform.env))
         yield
     finally:
-        ENV.unlink(missing_ok=True)
+        for file in (ENV, OPERATOR_ENV):
+            file.unlink(missing_ok=True)
         platform.stop()
+
+
+def _lines(variables: dict[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in variables.items())
 
 
 @contextlib.contextmanager
@@ -170,6 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     tell = commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
     tell.add_argument("--containers", action="store_true", help="over what `make up` has started")
+    hear = commands.add_parser("follow", help="show a topic with Kafka's own console consumer")
+    hear.add_argument("topic")
+    hear.add_argument("arguments", nargs=argparse.REMAINDER, help="for example --timeout-ms 5000")
     commands.add_parser("reset", help="forget databases, messages, keys and mail")
     return parser
 
@@ -180,6 +203,8 @@ def main() -> int:
         match asked.command:
             case "demo":
                 return demo(in_containers=asked.containers)
+            case "follow":
+                follow(asked.topic, asked.arguments)
             case "reset":
                 return reset()
             case _:

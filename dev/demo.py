@@ -29,6 +29,11 @@ NEEDED: Final = ("RECEPTA_URL", "RECEPTA_KAFKA", "RECEPTA_DOCTOR_CLIENT", "RECEP
 T = TypeVar("T")
 
 
+def bold(text: str) -> str:
+    """So on a terminal; in a file the marks would be in the way."""
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
+
+
 class Failed(Exception):
     """A step did not do what it should; the text says what came instead."""
 
@@ -42,7 +47,7 @@ class Teller:
 
     async def step(self, title: str, act: Callable[[], Awaitable[T]]) -> T:
         self.number += 1
-        print(f"\n\033[1m{self.number}. {title}\033[0m", flush=True)
+        print(f"\n{bold(f'{self.number}. {title}')}", flush=True)
         started = time.perf_counter()
         result = await act()
         print(f"   took {(time.perf_counter() - started) * 1000:.0f} ms", flush=True)
@@ -260,7 +265,7 @@ async def drive(env: dict[str, str]) -> None:
             await Journey(teller, clinic, pharmacy, events, Path(mail) if mail else None).run()
     finally:
         await events.stop()
-    print(f"\n\033[1mDone in {time.monotonic() - teller.began:.1f} s.\033[0m Where to look next:")
+    print(f"\n{bold(f'Done in {time.monotonic() - teller.began:.1f} s.')} Where to look next:")
     print(f"  {OUTPUT}/prescription.pdf and {OUTPUT}/mail.eml, what the patient got")
     print("  README.md, how to do the same by hand with `make run`")
     print("  ARCHITECTURE.md, what flowed between the services meanwhile")

@@ -70,6 +70,13 @@ class Platform:
         }
         return addresses | self.credentials
 
+    @property
+    def operator_env(self) -> dict[str, str]:
+        """What the operators' commands need, of every service: the lines of `.run/operator.env`."""
+        around = self._surroundings()
+        told = {k: v for one in self.instances for k, v in services.settings(one.service, around).items()}
+        return {name: self.outside.get(name, value) for name, value in told.items()}
+
     def start(self) -> None:
         """Start all parts; return when all is ready. Raises Died with its cause; `stop` is due even then."""
         self._start_infrastructure()

@@ -65,20 +65,24 @@ class Surroundings:
 def environment(instance: Instance, around: Surroundings, outside: Mapping[str, str]) -> dict[str, str]:
     """The settings of one process. What the environment outside says wins, except over its slot and port."""
     prefix = instance.service.upper()
-    settings = {
-        "DATABASE_URL": around.database_urls[instance.service],
-        "KAFKA_BOOTSTRAP": around.kafka_bootstrap,
-        "LOG_FORMAT": "console",
-        **_own(instance, around),
-    }
-    ours = {f"{prefix}_{name}": value for name, value in settings.items()}
     port = f"{prefix}_PORT" if instance.service == "gateway" else f"{prefix}_HEALTH_PORT"
     slot = {f"{prefix}_INSTANCE": instance.name, port: str(instance.port)}
-    return {"PYTHONUNBUFFERED": "1"} | ours | dict(outside) | slot
+    return {"PYTHONUNBUFFERED": "1"} | settings(instance.service, around) | dict(outside) | slot
 
 
-def _own(instance: Instance, around: Surroundings) -> dict[str, str]:
-    match instance.service:
+def settings(service: str, around: Surroundings) -> dict[str, str]:
+    """What a service is told here, in whichever process: serving, or doing an operator's command."""
+    told = {
+        "DATABASE_URL": around.database_urls[service],
+        "KAFKA_BOOTSTRAP": around.kafka_bootstrap,
+        "LOG_FORMAT": "console",
+        **_own(service, around),
+    }
+    return {f"{service.upper()}_{name}": value for name, value in told.items()}
+
+
+def _own(service: str, around: Surroundings) -> dict[str, str]:
+    match service:
         case "gateway":
             return {
                 "HOST": "127.0.0.1",

@@ -1,8 +1,5 @@
 """What `make run` prints once all is ready: addresses, and lines to paste."""
 
-import shlex
-
-from dev import kafka
 from dev.platform import Platform
 from dev.services import SERVICES
 
@@ -49,9 +46,6 @@ def welcome(platform: Platform) -> str:
 
 def _lines(platform: Platform) -> tuple[str, ...]:
     url = platform.url
-    follow = kafka.console_consumer(
-        platform.kafka.bootstrap, "--topic", "dispense-events-v1", "--from-beginning"
-    )
     return (
         "set -a; . .run/env; set +a",
         'TOKEN=$(curl -s -u "$RECEPTA_DOCTOR_CLIENT" -d grant_type=client_credentials '
@@ -59,5 +53,5 @@ def _lines(platform: Platform) -> tuple[str, ...]:
         f'curl -s -H "Authorization: Bearer $TOKEN" "{url}/medical-catalogs/v1/diagnoses?query=cefalea"',
         f'curl -s -H "Authorization: Bearer $TOKEN" "{url}/arc/v1/providers/products?query=paracetamol"',
         f'curl -s -H "Authorization: Bearer $TOKEN" "{url}/ehr/v1/prescriptions"',
-        shlex.join(follow),
+        ".venv/bin/python -m dev follow dispense-events-v1",
     )

@@ -38,8 +38,8 @@ class _Wait:
     """A partition that waits at an offset, and what will resume it."""
 
     offset: int
+    recorded: float
     seconds: float
-    since: float
     timer: asyncio.TimerHandle | None = None
 
 
@@ -58,6 +58,7 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
         self._epoch = 0
         self._clock: asyncio.TimerHandle | None = None
         self._commit: asyncio.Task[None] | None = None
+        self._oldest_in_hand: float | None = None
         self.in_hand_since: float | None = None
         self.subscribed: Callable[[], AIOKafkaConsumer | None] = lambda: None
         self.assigned = False
@@ -71,7 +72,7 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
         async with self._in_hand:
             epoch = self._epoch
             self.in_hand_since = time.monotonic()
-            telemetry.oldest_unhandled_seconds.set(self._age(first))
+            self._oldest_in_hand = first.timestamp / 1000
             waits: dict[Place, int] | None = None
             try:
                 if self._batch_max > 1:
@@ -81,17 +82,18 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
             except Exception as error:
                 log.critical("batch_failed", messages=len(records), **telemetry.failure(error))
             finally:
-                self.in_hand_since = None
+                self.in_hand_since = self._oldest_in_hand = None
                 if epoch == self._epoch:
                     self._made(records, waits)
-            telemetry.oldest_unhandled_seconds.set(self._oldest_wait())
 
     def _made(self, records: Sequence[Record], waits: dict[Place, int] | None) -> None:
         begun: dict[TopicPartition, int] = {}
+        recorded: dict[tuple[TopicPartition, int], float] = {}
         reached: dict[TopicPartition, int] = {}
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             begun.setdefault(partition, record.offset)
+            recorded[partition, record.offset] = record.timestamp / 1000
             reached[partition] = record.offset + 1
         for partition, next_offset in reached.items():
             # Without an answer nothing is known to be handled: all are sought back to where they began.
@@ -102,17 +104,16 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             if at > begun[partition]:
                 self._handled[partition] = at
-            self._wait(partition, at)
+            self._wait(partition, at, recorded[partition, at])
         self._commit_later()
 
-    def _wait(self, partition: TopicPartition, offset: int) -> None:
+    def _wait(self, partition: TopicPartition, offset: int, recorded: float) -> None:
         before = self._waiting.get(partition)
         again = before is not None and before.offset == offset
         seconds = min(before.seconds * 2, WAIT_SECONDS_MAX) if before and again else WAIT_SECONDS_MIN
-        since = before.since if before and again else time.monotonic()
         if before is not None and before.timer is not None:
             before.timer.cancel()
-        wait = _Wait(offset, seconds, since)
+        wait = _Wait(offset, recorded, seconds)
         self._waiting[partition] = wait
         assert self._consumer is not None
         # A partition that was taken from us meanwhile is another's to wait for.
@@ -215,12 +216,12 @@ class Arrivals(ConsumerRebalanceListener):  # type: ignore[misc]
             if wait.timer is not None:
                 wait.timer.cancel()
 
-    def _age(self, record: Record) -> float:
-        return max(0.0, time.time() - record.timestamp / 1000, self._oldest_wait())
-
-    def _oldest_wait(self) -> float:
-        moment = time.monotonic()
-        return max((moment - wait.since for wait in self._waiting.values()), default=0.0)
+    def oldest_seconds(self) -> float:
+        """The age of the oldest message that waits to be handled; 0 when none does."""
+        recorded = [wait.recorded for wait in self._waiting.values()]
+        if self._oldest_in_hand is not None:
+            recorded.append(self._oldest_in_hand)
+        return max(0.0, time.time() - min(recorded)) if recorded else 0.0
 
 
 def bring(
@@ -229,11 +230,15 @@ def bring(
     """Subscribe a service to its topics."""
     header_names.tolerate()
     arrivals = Arrivals(delivery, batch_max=batch_max)
+    telemetry.oldest_unhandled_seconds.set_function(arrivals.oldest_seconds)
 
     async def untouched(record: Any) -> KafkaMessage:
         # FastStream's parser decodes every header and its decoder the value: what they choke on would be
         # committed unhandled.
         return KafkaAckableMessage(raw_message=record, body=b"", consumer=subscriber.consumer)
+
+    async def itself(message: KafkaMessage) -> Any:
+        return message
 
     subscriber = broker.subscriber(
         *(Topic(name, declare=False) for name in sorted(handlers.topics)),
@@ -248,6 +253,7 @@ def bring(
         fetch_max_wait_ms=FETCH_WAIT_MS,
         listener=arrivals,
         parser=untouched,
+        decoder=itself,
     )
 
     arrivals.subscribed = lambda: subscriber.consumer

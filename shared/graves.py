@@ -9,12 +9,14 @@ from functools import partial
 
 import structlog
 
+from contracts.catalog import Topic
 from shared import database, errors, outbox, telemetry
 from shared.database import Connection
 from shared.outbox import Row
 from shared.records import Record, Stored, digs_graves, topic_of
 
 FOLLOWS = "follows_a_buried_message"
+NOT_KEPT = b"{}"
 
 log = structlog.get_logger()
 
@@ -123,9 +125,19 @@ def _copy(record: Record, *, consumer: str, error: str, client: str | None) -> R
         if client is not None:
             headers.append(("recepta-client", client.encode()))
     headers += [("recepta-consumer", consumer.encode()), ("recepta-error", error.encode())]
+    value = record.value
+    if topic is not None and _perishable(topic, record):
+        value = NOT_KEPT
+        headers.append(("recepta-value", b"removed"))
     # Kafka takes no record without key and value; ours says so with an empty key.
-    key = b"" if record.key is None and record.value is None else record.key
-    return Row(f"{record.topic}-dead", key, headers, record.value, burial=True)
+    key = b"" if record.key is None and value is None else record.key
+    return Row(f"{record.topic}-dead", key, headers, value, burial=True)
+
+
+def _perishable(topic: Topic, record: Record) -> bool:
+    """Whether its type says that its value must not be kept."""
+    types = {value for name, value in record.headers if name == "ce_type"}
+    return any(one.perishable and one.ce_type.encode() in types for one in topic.messages)
 
 
 async def first(conn: Connection, topic: str, key: bytes) -> Buried | None:

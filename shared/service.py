@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -34,6 +35,9 @@ from shared.work import Worker, Works
 RETRY_SECONDS: Final = 0.5
 BATCH_SECONDS_MAX: Final = 60.0
 PRUNE_SECONDS: Final = 3600.0
+# The default looks for garbage after 700 new values, a hundred times in one busy batch, and finds next to none.
+GARBAGE_VALUES: Final = 20_000
+GARBAGE_GENERATIONS: Final = (20, 20)
 WATCH_SECONDS: Final = 1.0
 
 Resources: TypeAlias = Callable[[Pool], AbstractAsyncContextManager[Any]]
@@ -197,13 +201,19 @@ async def _parts(
     async with contextlib.AsyncExitStack() as stack:
         if settings.otlp_endpoint is not None:
             telemetry.trace_with(settings.otlp_endpoint, handlers.service, settings.instance)
+            stack.push_async_callback(asyncio.to_thread, telemetry.end_traces)
         pool = await _stores(stack, handlers, settings)
         await _patiently(settings, lambda: _check_topics(handlers, settings))
         instance = await _instance(stack, handlers, settings)
 
         delivery = Delivery(handlers, pool)
-        # FastStream's log prints what it was given; its own producer is not needed beside the relay's.
-        broker = KafkaBroker(settings.kafka_bootstrap, consumer_only=True, logger=None, graceful_timeout=15.0)
+        broker = KafkaBroker(
+            settings.kafka_bootstrap,
+            consumer_only=True,  # Its own producer is not needed beside the relay's.
+            logger=None,  # It would print what it was given.
+            apply_types=False,  # A failed injection would lose the message without a word.
+            graceful_timeout=15.0,
+        )
         arrivals = bring(broker, handlers, delivery, instance=instance, batch_max=settings.batch_max)
         relay = Relay(pool, settings.kafka_bootstrap, client=f"{instance}-relay")
         relay.start()
@@ -217,6 +227,13 @@ async def _parts(
         for task in (_tidy(pool, settings), _watch(pool, arrivals)):
             stack.callback(asyncio.get_running_loop().create_task(task).cancel)
         yield Running(handlers, settings, pool, broker, delivery, arrivals, relay, worker, opened, ready)
+
+
+def _keep_what_is_loaded() -> None:
+    """Modules, classes and tables are never garbage: no look for it goes through them again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_VALUES, *GARBAGE_GENERATIONS)
 
 
 async def _stores(stack: contextlib.AsyncExitStack, handlers: Handlers, settings: Settings) -> Pool:

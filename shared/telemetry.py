@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
 FRAMES_MAX: Final = 8
@@ -24,6 +25,7 @@ _TRACEPARENT: Final = re.compile(r"^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 _tracer: Tracer | None = None
+_provider: TracerProvider | None = None
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 messages_handled = Counter(
@@ -116,16 +118,24 @@ def failure(error: BaseException) -> dict[str, str]:
 
 def trace_with(endpoint: str, service: str, instance: str) -> None:
     """Export spans to an OTLP endpoint. Imported only here: idle services need no SDK in memory."""
-    global _tracer
+    global _tracer, _provider
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create({"service.name": service, "service.instance.id": instance})
-    provider = TracerProvider(resource=resource)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
-    _tracer = provider.get_tracer("recepta")
+    _provider = TracerProvider(resource=resource)
+    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    _tracer = _provider.get_tracer("recepta")
+
+
+def end_traces() -> None:
+    """Send what spans there are, and make none any more."""
+    global _tracer, _provider
+    if _provider is not None:
+        _provider.shutdown()
+    _tracer = _provider = None
 
 
 def new_traceparent() -> str:

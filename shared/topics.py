@@ -26,6 +26,8 @@ DEAD_PARTITIONS: Final = 1
 # A broker deletes whole segments: a record lives for its retention and for the time its segment was filled.
 SEGMENT: Final = timedelta(hours=12)
 REPLICATION_MAX: Final = 3
+# Senders may compress as they like and the broker undoes it: our client would stop at what it cannot undo.
+UNCOMPRESSED: Final = {"compression.type": "uncompressed"}
 CREATE_TIMEOUT_MS: Final = 30_000
 
 
@@ -49,7 +51,7 @@ def shapes() -> list[Shape]:
 
 
 def _live(topic: Topic) -> Shape:
-    settings = {"max.message.bytes": str(topic.bytes_max), "segment.ms": str(_ms(SEGMENT))}
+    settings = UNCOMPRESSED | {"max.message.bytes": str(topic.bytes_max), "segment.ms": str(_ms(SEGMENT))}
     if topic.compacted:
         settings["cleanup.policy"] = "compact"
     if topic.kept is not None:
@@ -57,17 +59,12 @@ def _live(topic: Topic) -> Shape:
     if topic.inbound:
         # When a token must have been valid is not for its sender to say.
         settings["message.timestamp.type"] = "LogAppendTime"
-        # Senders may compress as they like; the broker undoes it, as our client reads gzip alone.
-        settings["compression.type"] = "uncompressed"
     return Shape(topic.name, topic.partitions, settings)
 
 
 def _dead(topic: Topic) -> Shape:
-    return Shape(
-        topic.dead,
-        DEAD_PARTITIONS,
-        {"max.message.bytes": str(DEAD_BYTES_MAX), "retention.ms": str(_ms(DEAD_KEPT))},
-    )
+    settings = {"max.message.bytes": str(DEAD_BYTES_MAX), "retention.ms": str(_ms(DEAD_KEPT))}
+    return Shape(topic.dead, DEAD_PARTITIONS, UNCOMPRESSED | settings)
 
 
 def _ms(duration: timedelta) -> int:

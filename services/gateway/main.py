@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -50,6 +51,9 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         reports.entrance.open(door, settings.base_url)
         tidying = asyncio.create_task(_tidy(running.pool))
         grants = Grants(running.pool, door, settings)
+        # What has been loaded by now is never garbage; to search it again and again costs 4 % of the time.
+        gc.collect()
+        gc.freeze()
         try:
             yield Gateway(settings, pool, running.pool, door, grants, commands, running)
         finally:

@@ -1,7 +1,7 @@
-"""What notification does when asked for a document, or told that a delivery is wanted."""
+"""What notification does when asked for a document or a code, or told that a delivery is wanted."""
 
 from contracts.message import Command, Envelope
-from contracts.notification_commands import MakeDocument
+from contracts.notification_commands import MakeDocument, SendOneTimePassword
 from contracts.prescription_events import DeliveryRequested
 from services.notification import messages, store
 from services.notification.domain.printed import Refused
@@ -58,6 +58,23 @@ async def make_document(
         prescription_id=wanted.prescription_id,
         due_at=now,
         payload=messages.to_payload(wanted),
+    )
+
+
+@handlers.on(SendOneTimePassword)
+async def send_one_time_password(command: SendOneTimePassword, conn: Connection, outbox: Outbox) -> None:
+    """Have a code mailed; one that has died on the way is forgotten, its reader has asked for another."""
+    now = clock.now()
+    if now >= command.expires_at:
+        return
+    await work.add(
+        conn,
+        kind="one_time_password",
+        key=str(command.otp_id),
+        tenant_id=command.tenant_id,
+        prescription_id=command.prescription_id,
+        due_at=now,
+        payload=messages.one_time_password(command, requested_at=now),
     )
 
 

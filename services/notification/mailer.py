@@ -1,4 +1,4 @@
-"""Mail with the document attached: how it is composed, and how it is handed to an SMTP server."""
+"""Mails, with a document or a code: how they are composed, and how they are handed to an SMTP server."""
 
 import asyncio
 import re
@@ -13,11 +13,12 @@ from email.policy import SMTP as LINES
 from email.policy import SMTPUTF8 as UTF8_LINES
 from email.utils import format_datetime
 from html import escape
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 import aiosmtplib
 
 from services.notification.domain.delivery import Refusal
+from services.notification.domain.one_time_password import OneTimePassword
 from services.notification.domain.printed import PrintedPrescription, grouped
 from services.notification.domain.texts import TEXTS, Texts
 from shared.errors import Unavailable
@@ -38,6 +39,25 @@ class Letter:
     written_at: datetime
     printed: PrintedPrescription
     document: bytes
+
+
+@dataclass(frozen=True)
+class Note:
+    """A one-time password, ready to be written."""
+
+    message_id: str
+    password: OneTimePassword
+
+    @property
+    def to(self) -> str:
+        return self.password.email_address
+
+    @property
+    def written_at(self) -> datetime:
+        return self.password.requested_at
+
+
+Mail: TypeAlias = Letter | Note
 
 
 @dataclass(frozen=True)
@@ -62,14 +82,14 @@ class Undeliverable(Exception):
 
 
 class Mailer(Protocol):
-    """What takes letters. Raises Undeliverable, or Unavailable where a later attempt may succeed."""
+    """What takes mails. Raises Undeliverable, or Unavailable where a later attempt may succeed."""
 
-    async def send(self, letter: Letter) -> None: ...
+    async def send(self, mail: Mail) -> None: ...
 
 
 @dataclass(frozen=True)
 class SmtpMailer:
-    """Hands letters to one SMTP server, a connection each."""
+    """Hands mails to one SMTP server, a connection each."""
 
     host: str
     port: int
@@ -81,9 +101,12 @@ class SmtpMailer:
     # None: the certificates that this machine trusts.
     trust: ssl.SSLContext | None = None
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, mail: Mail) -> None:
         """Return when the server has taken it."""
-        message = composed(letter, self.sender)
+        if isinstance(mail, Letter):
+            message = composed(mail, self.sender)
+        else:
+            message = composed_note(mail, self.sender)
         smtp = self._connection()
         try:
             # The library's limit is for each step, and there are eight.
@@ -144,25 +167,45 @@ def _verdict(code: str, status: int) -> Exception:
 def composed(letter: Letter, sender: Sender) -> EmailMessage:
     """The mail as it goes out: text, the same in HTML, and the document. Raises Undeliverable."""
     printed, texts = letter.printed, TEXTS[letter.printed.language]
-    message = EmailMessage(policy=LINES if letter.to.isascii() else UTF8_LINES)
-    message["From"] = Address(sender.name, addr_spec=sender.address)
-    message["To"] = _address(letter.to)
     # No clinic, no medicine: a subject is read on lock screens.
-    message["Subject"] = texts.mail_subject.format(ending=(printed.code or "")[-4:])
-    message["Message-ID"] = letter.message_id
-    message["Date"] = format_datetime(letter.written_at)
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that nobody's absence note answers it
-    message["X-Auto-Response-Suppress"] = "All"
-    message["Content-Language"] = texts.tag
-    paragraphs = _paragraphs(printed, texts)
-    message.set_content("\n\n".join(paragraphs) + "\n", cte="quoted-printable")
-    message.add_alternative(_html(paragraphs, texts), subtype="html", cte="quoted-printable")
+    subject = texts.mail_subject.format(ending=(printed.code or "")[-4:])
+    message = _written(letter, sender, texts, subject, _paragraphs(printed, texts))
     message.add_attachment(
         letter.document,
         maintype="application",
         subtype="pdf",
         filename=f"{texts.file_name}-{(printed.code or 'x')[-4:]}.pdf",
     )
+    return message
+
+
+def composed_note(note: Note, sender: Sender) -> EmailMessage:
+    """The mail with a code; the code is not in its subject. Raises Undeliverable."""
+    password = note.password
+    texts = TEXTS[password.language]
+    until = texts.at(password.expires_at, password.time_zone)
+    paragraphs = [
+        texts.otp_asked.format(pharmacy=_line(password.asked_by)),
+        password.code,
+        texts.otp_once.format(moment=until),
+        texts.otp_warning,
+        texts.mail_private,
+    ]
+    return _written(note, sender, texts, texts.otp_subject, paragraphs)
+
+
+def _written(mail: Mail, sender: Sender, texts: Texts, subject: str, paragraphs: list[str]) -> EmailMessage:
+    message = EmailMessage(policy=LINES if mail.to.isascii() else UTF8_LINES)
+    message["From"] = Address(sender.name, addr_spec=sender.address)
+    message["To"] = _address(mail.to)
+    message["Subject"] = subject
+    message["Message-ID"] = mail.message_id
+    message["Date"] = format_datetime(mail.written_at)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: so that nobody's absence note answers it
+    message["X-Auto-Response-Suppress"] = "All"
+    message["Content-Language"] = texts.tag
+    message.set_content("\n\n".join(paragraphs) + "\n", cte="quoted-printable")
+    message.add_alternative(_html(paragraphs, subject, texts), subtype="html", cte="quoted-printable")
     return message
 
 
@@ -200,14 +243,14 @@ def _paragraphs(printed: PrintedPrescription, texts: Texts) -> list[str]:
     ]
 
 
-def _html(paragraphs: list[str], texts: Texts) -> str:
+def _html(paragraphs: list[str], title: str, texts: Texts) -> str:
     body = "\n".join(
         f'<p style="margin:0 0 16px">{"<br>".join(escape(line) for line in one.splitlines())}</p>'
         for one in paragraphs
     )
     return (
         f'<!DOCTYPE html>\n<html lang="{texts.tag}">\n'
-        f'<head><meta charset="utf-8"><title>{escape(texts.title)}</title></head>\n'
+        f'<head><meta charset="utf-8"><title>{escape(title)}</title></head>\n'
         '<body style="margin:0;padding:24px;font:16px/1.5 sans-serif;color:#182026;max-width:36em">\n'
         f"{body}\n</body>\n</html>\n"
     )

@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 from contracts import values
 from contracts.command_outcomes import CommandRefused
 from contracts.message import Command
-from contracts.notification_commands import MakeDocument
+from contracts.notification_commands import MakeDocument, SendOneTimePassword
 from contracts.notification_events import DeliveryFailed, DeliverySucceeded, DocumentFinished
 from contracts.prescription_events import DeliveryRequested
 from services.notification.domain.delivery import Delivery, Refusal
+from services.notification.domain.one_time_password import OneTimePassword
 from services.notification.domain.printed import (
     Item,
     Language,
@@ -29,6 +30,7 @@ from shared import errors
 
 _printed = TypeAdapter(PrintedPrescription)
 _wanted = TypeAdapter(WantedDocument)
+_password = TypeAdapter(OneTimePassword)
 
 NOT_SAID: Final = "—"
 _ENDED: Final = {
@@ -143,6 +145,27 @@ def to_payload(wanted: WantedDocument) -> dict[str, Any]:
 def from_payload(payload: dict[str, Any]) -> WantedDocument:
     """What `to_payload` made."""
     return _wanted.validate_python(payload)
+
+
+def one_time_password(command: SendOneTimePassword, *, requested_at: datetime) -> dict[str, Any]:
+    """What a work row keeps of a code until it has been mailed or has died."""
+    password = OneTimePassword(
+        id=command.otp_id,
+        code=command.code,
+        email_address=command.email_address,
+        language=Language.nearest(command.language),
+        time_zone=command.time_zone,
+        asked_by=command.asked_by,
+        requested_at=requested_at,
+        expires_at=command.expires_at,
+    )
+    payload: dict[str, Any] = _password.dump_python(password, mode="json")
+    return payload
+
+
+def to_one_time_password(payload: dict[str, Any]) -> OneTimePassword:
+    """What `one_time_password` made."""
+    return _password.validate_python(payload)
 
 
 def finished(wanted: WantedDocument, pdf: bytes) -> DocumentFinished:

@@ -9,7 +9,7 @@ import structlog
 from services.notification import messages, pdf, store
 from services.notification.domain.delivery import TRIED_TOO_LONG, UNPRINTABLE, Delivery, Refusal, message_id
 from services.notification.domain.printed import PrintedPrescription
-from services.notification.mailer import Letter, Mailer, Undeliverable
+from services.notification.mailer import Letter, Mailer, Note, Undeliverable
 from services.notification.pdf import Unprintable
 from shared import clock
 from shared.database import Connection, Pool, transaction
@@ -19,6 +19,10 @@ from shared.work import Finish, Job, Works
 
 MAIL_LEASE_SECONDS = 120  # more than a mail may take (`smtp_seconds_max`) and its document
 DOCUMENT_LEASE_SECONDS = 30
+CODE_LEASE_SECONDS = 60
+CODE_WAIT_SECONDS_MAX = 10
+# More than there is time for while a code lives: it ends by its clock, never as a failed row that keeps it.
+CODE_ATTEMPTS_MAX = 1_000
 
 log = structlog.get_logger()
 works = Works("notification")
@@ -80,6 +84,26 @@ async def mail(job: Job, tools: Tools) -> Finish:
     return _delivered(delivery)
 
 
+@works.on(
+    "one_time_password",
+    lease_seconds=CODE_LEASE_SECONDS,
+    concurrency=8,
+    attempts=CODE_ATTEMPTS_MAX,
+    backoff_seconds_max=CODE_WAIT_SECONDS_MAX,
+)
+async def one_time_password(job: Job, tools: Tools) -> Finish:
+    """Attempt to mail a code while it lives; with the end of the work row it is forgotten here."""
+    password = messages.to_one_time_password(job.payload)
+    if clock.now() >= password.expires_at:
+        log.warning("one_time_password_not_mailed", otp_id=job.key, reason="expired")
+        return _nothing
+    try:
+        await tools.mailer.send(Note(message_id(password.id, tools.mail_domain), password))
+    except Undeliverable as error:
+        log.warning("one_time_password_not_mailed", otp_id=job.key, reason=str(error.refusal))
+    return _nothing
+
+
 async def _document(delivery: Delivery, tools: Tools) -> bytes:
     """What was made before, else made now and kept before the mail goes out."""
     whose = (delivery.tenant_id, delivery.prescription_id, delivery.printed)
@@ -138,4 +162,4 @@ def _postponed(job: Job, delivery: Delivery, error: Unavailable) -> Finish:
 
 
 async def _nothing(conn: Connection, outbox: Outbox) -> None:
-    """It has ended already: another process did it while this one's lease ran out."""
+    """Nobody is told: it has ended elsewhere, or its end concerns nobody."""

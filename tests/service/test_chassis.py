@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,13 @@ import pytest
 from contracts.catalog import TOPICS
 from contracts.dispense_reports import StartReport
 from contracts.message import Message
+from shared import database, inbox
 from shared.database import Connection, Pool
 from shared.errors import Rejected
 from shared.messaging import Delivery, Handlers
 from shared.outbox import Outbox
 from tests.chassis_service import CATALOGUE, EFFECTS, Happened, ask, handlers_for, happened
-from tests.infrastructure import Database
+from tests.infrastructure import Databases
 from tests.service.chassis_ground import answers, dead, effects, headers_of_dead, numbers
 from tests.service.conftest import Deliver, open_pool_at, said
 
@@ -26,8 +27,10 @@ REPORTS = StartReport.topic
 
 
 @pytest.fixture
-async def database_url(database: Callable[[str], Awaitable[Database]]) -> str:
-    return (await database("chassis")).url
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    made = await databases.make("chassis")
+    yield made.url
+    await databases.drop(made)
 
 
 @pytest.fixture
@@ -70,6 +73,20 @@ class TestOnce:
         await asyncio.gather(deliver(*records), deliver(*reversed(records)))
 
         assert sorted(await numbers(pool)) == list(range(20))
+
+    async def test_two_claims_of_the_same_ids_in_opposite_orders_meet_no_deadlock(self, pool: Pool) -> None:
+        async def claim(ids: list[str]) -> int:
+            async with database.transaction(pool) as conn:
+                return len(await inbox.claim(conn, ids))
+
+        for number in range(20):
+            ids = [f"{number}-{one}" for one in range(300)]
+            assert sum(await asyncio.gather(claim(ids), claim(ids[::-1]))) == 300
+
+    async def test_a_batch_speaks_in_the_order_of_its_messages(self, pool: Pool, deliver: Deliver) -> None:
+        await deliver(*(happened(str(number), thing=number) for number in range(20)))
+
+        assert await answers(pool) == [str(number) for number in range(20)]
 
     async def test_what_is_announced_says_what_caused_it(self, pool: Pool, deliver: Deliver) -> None:
         record = deliver.record(ask(request=5))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 
 from contracts.catalog import TOPICS
 from contracts.dispense_reports import StartReport
-from shared import dead_letters, inbox
+from shared import database, dead_letters, graves, inbox
 from shared.database import Connection, Pool
 from shared.errors import Rejected, TooLarge
 from shared.messaging import Handlers
@@ -21,7 +21,7 @@ from shared.outbox import Outbox
 from shared.records import Arrived, Stored, digs_graves
 from shared.settings import Settings
 from tests.chassis_service import CATALOGUE, EFFECTS, Happened, ask, handlers_for, happened
-from tests.infrastructure import Database
+from tests.infrastructure import Databases, until
 from tests.service.chassis_ground import answers, dead, effects, headers_of_dead, numbers
 from tests.service.conftest import Deliver, open_pool_at
 
@@ -29,8 +29,10 @@ REPORTS = StartReport.topic
 
 
 @pytest.fixture
-async def database_url(database: Callable[[str], Awaitable[Database]]) -> str:
-    return (await database("chassis")).url
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    made = await databases.make("chassis")
+    yield made.url
+    await databases.drop(made)
 
 
 @pytest.fixture
@@ -209,6 +211,33 @@ class TestGraves:
         await operate(mended, url, "replay", "--all")
 
         assert await numbers(pool) == list(range(1, 40))
+
+    async def test_what_arrives_while_its_grave_is_lifted_waits_for_that_and_is_handled(
+        self, pool: Pool, deliver: Deliver
+    ) -> None:
+        await deliver(happened("refused"))
+        row = await pool.fetchrow("SELECT topic, key FROM grave")
+        assert row is not None
+
+        async with database.transaction(pool) as conn:
+            buried = await graves.first(conn, row["topic"], row["key"])
+            assert buried is not None
+            assert await graves.release(conn, buried)
+            arriving = asyncio.create_task(deliver(happened(number=1)))
+            await until(lambda: waits_for_a_lock(pool), seconds=10)
+        await arriving
+
+        assert await numbers(pool) == [1]
+        assert await pool.fetchval("SELECT count(*) FROM grave") == 0
+
+
+async def waits_for_a_lock(pool: Pool) -> bool:
+    return bool(
+        await pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+    )
 
 
 class TestOutsiders:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.util import calc_crc32c
+from confluent_kafka import Producer
+from faststream.asgi import AsgiFastStream
 
 from contracts.catalog import TOPICS
 from contracts.message import Envelope
-from shared import database, topics
+from shared import database, health, outbox, service, topics
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
 from shared.messaging import Handlers
-from shared.outbox import Outbox
+from shared.outbox import Outbox, Row
 from shared.records import Stored
+from shared.service import Running
 from shared.topics import WrongTopics
 from tests.chassis_service import CATALOGUE, Happened, handlers_for, happened
 from tests.infrastructure import Database, until
@@ -177,18 +183,32 @@ class TestPoison:
 
         assert sorted(await ground.numbers()) == [1, 2]
 
-    @pytest.mark.parametrize("compression", ["gzip"])
-    async def test_a_compressed_record_is_read(self, ground: Ground, compression: str) -> None:
+    @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+    async def test_a_record_is_read_however_its_sender_compressed_it(
+        self, ground: Ground, compression: str
+    ) -> None:
         good = _record(ground, happened(number=1, thing=3))
-        producer = AIOKafkaProducer(bootstrap_servers=ground.kafka, compression_type=compression)
-        await producer.start()
-        try:
-            await producer.send_and_wait(EVENTS, good.value, good.key, headers=list(good.headers))
-        finally:
-            await producer.stop()
+        sender = Producer({"bootstrap.servers": ground.kafka, "compression.type": compression})
+        sender.produce(EVENTS, good.value, good.key, headers=list(good.headers))
+        await asyncio.to_thread(sender.flush, 10)
 
         async with ground.running():
             await until(lambda: ground.handled(1), seconds=30)
+
+    async def test_what_the_broker_never_takes_is_set_aside_and_stops_nobody(self, ground: Ground) -> None:
+        key = str(UUID(int=7)).encode()
+        too_large = Row(EVENTS, key, [], b"x" * (8 * 1024 * 1024 + 100_000), burial=True)
+
+        async with ground.running():
+            async with database.transaction(ground.pool) as conn:
+                await outbox.send(conn, happened(number=1))
+                await outbox.write(conn, [too_large])
+                await outbox.send(conn, happened(number=2))
+            await until(lambda: ground.handled(2), seconds=30)
+
+        assert await ground.numbers() == [1, 2]
+        refused = await ground.pool.fetch("SELECT topic, error FROM outbox_refused")
+        assert [tuple(row) for row in refused] == [(EVENTS, "MessageSizeTooLargeError")]
 
 
 class _Misspelt(BatchBuilder):  # type: ignore[misc]
@@ -208,6 +228,78 @@ class _Misspelt(BatchBuilder):  # type: ignore[misc]
 
 def _record(ground: Ground, event: Happened) -> Stored:
     return Deliver(handlers_for(ground.group), ground.pool).record(event)
+
+
+class TestHealth:
+    async def test_a_stop_lets_the_batch_in_hand_end_and_commits_it(self, ground: Ground) -> None:
+        begun = asyncio.Event()
+        handlers = _slow(ground, begun, seconds=1.5)
+        before = await ground.committed(EVENTS)
+
+        async with ground.running(handlers=handlers):
+            await ground.send(happened(number=1))
+            await begun.wait()
+
+        assert await ground.numbers() == [1]
+        assert await ground.committed(EVENTS) == before + 1
+
+    async def test_a_batch_that_never_ends_is_no_life_and_all_else_is_said(
+        self, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(service, "BATCH_SECONDS_MAX", 0.3)
+        begun = asyncio.Event()
+
+        async with (
+            ground.running(handlers=_slow(ground, begun, seconds=3)) as running,
+            asking(running) as client,
+        ):
+            well = [(await client.get(f"/health/{one}")).status_code for one in ("live", "ready")]
+            await ground.send(happened(number=1))
+            await begun.wait()
+            await asyncio.sleep(0.5)
+            stuck = await client.get("/health/live")
+            metrics = (await client.get("/metrics")).text
+
+        assert well == [200, 200]
+        assert (stuck.status_code, stuck.json()) == (503, {"status": "failing", "stuck": ["batch"]})
+        age = re.search(r"^recepta_oldest_unhandled_message_seconds (.+)$", metrics, re.M)
+        assert age is not None
+        assert float(age.group(1)) > 0.4
+
+    async def test_without_its_database_a_service_is_not_ready_and_alive(self, ground: Ground) -> None:
+        async with ground.running() as running:
+            running.pool.terminate()
+            async with asking(running) as client:
+                ready = await client.get("/health/ready")
+                live = await client.get("/health/live")
+
+        assert (ready.status_code, ready.json()["lacking"]) == (503, ["database"])
+        assert live.status_code == 200
+
+
+def _slow(ground: Ground, begun: asyncio.Event, *, seconds: float) -> Handlers:
+    handlers = Handlers(ground.group)
+
+    @handlers.on(Happened)
+    async def on_happened(event: Happened, conn: Connection, outbox: Outbox) -> None:
+        begun.set()
+        await asyncio.sleep(seconds)
+        await conn.execute(
+            "INSERT INTO effect (thing, what, number) VALUES ($1, $2, $3)",
+            event.prescription_id,
+            event.what,
+            event.number,
+        )
+
+    return handlers
+
+
+@asynccontextmanager
+async def asking(running: Running) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of what the service serves."""
+    app = AsgiFastStream(running.broker, asgi_routes=health.routes(running))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chassis") as client:
+        yield client
 
 
 class TestRefusals:

@@ -9,7 +9,7 @@ import pytest
 
 from services.gateway.operator import seed
 from services.gateway.operator.words import parser
-from services.gateway.store import catalogue, clients
+from services.gateway.store import catalogue, clients, providers
 from shared import clock, database
 from shared.errors import NotFound, Unavailable
 from tests.gateway import NAMED, NORTE, PRODUCTS, Serving, product, released, serving
@@ -125,6 +125,8 @@ async def test_the_seed_may_be_sown_again_and_its_credentials_stay_the_same(
         *("RECEPTA_API_KEY", "RECEPTA_API_KEY_READ", "RECEPTA_API_KEY_OTHER", "RECEPTA_API_KEY_LIMITED"),
         *("RECEPTA_DOCTOR_CLIENT", "RECEPTA_CLINIC_CLIENT", "RECEPTA_OTHER_CLINIC_CLIENT"),
         *("RECEPTA_LIMITED_CLIENT", "RECEPTA_PHARMACY_CLIENT", "RECEPTA_OTHER_PHARMACY_CLIENT"),
+        *("RECEPTA_ADVISE_CLIENT", "RECEPTA_OTP_CLIENT", "RECEPTA_GUESSER_CLIENT"),
+        *("RECEPTA_SHORT_TIMEOUT_CLIENT", "RECEPTA_SHORT_TIMEOUT_PHARMACY"),
     }
     for name in ("RECEPTA_DOCTOR_CLIENT", "RECEPTA_OTHER_CLINIC_CLIENT", "RECEPTA_PHARMACY_CLIENT"):
         client, secret = lines[name].split(":")
@@ -142,6 +144,29 @@ async def test_the_seed_may_be_sown_again_and_its_credentials_stay_the_same(
     assert (await gateway.get("farmacia-sol", "/medical-catalogs/v1/diagnoses", query="gripe")).json()[
         "total"
     ]
+
+
+async def test_the_seed_has_a_provider_for_each_setting_that_wants_to_be_seen(
+    gateway: Serving, tmp_path: Path
+) -> None:
+    everything = (*PRODUCTS, *MORE)
+    await gateway.deliver(*everything, *NAMED, released(products=len(everything)))
+    await do(gateway, "seed", "--output", str(tmp_path / "env"))
+
+    async with database.transaction(gateway.owner) as conn:
+        found = {
+            slug: (await providers.provider(conn, await providers.find_tenant(conn, slug))).settings.policy
+            for slug in ("consultorio-prudente", "consultorio-seguro", "consultorio-breve", "farmacia-breve")
+        }
+    lines = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    client, gateway.secrets[client] = lines["RECEPTA_OTP_CLIENT"].split(":")
+
+    assert found["consultorio-prudente"].safety_policy == "advise"
+    assert found["consultorio-seguro"].otp_policy == "always"
+    assert found["consultorio-breve"].dispensation_timeout_min == 1
+    assert found["farmacia-breve"].dispensation_timeout_min == 1
+    assert (await gateway.get(client, "/arc/v1/providers/products")).json()["total"] == len(everything)
+    assert (await gateway.get(client, "/ehr/v1/doctors")).json()["total"] == 1
 
 
 async def test_the_seed_says_what_is_missing_when_no_catalogue_comes(

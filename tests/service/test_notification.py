@@ -18,7 +18,7 @@ from aiosmtpd.smtp import SMTP
 
 from contracts import values
 from contracts.command_outcomes import CommandRefused
-from contracts.notification_commands import MakeDocument
+from contracts.notification_commands import MakeDocument, SendOneTimePassword
 from contracts.notification_events import DeliveryFailed, DeliverySucceeded, DocumentFinished
 from contracts.prescription_events import DeliveryRequested
 from services.notification import pdf, store, work
@@ -39,6 +39,9 @@ REQUESTED = DeliveryRequested.model_validate_json(
 WANTED = MakeDocument.model_validate_json(
     (EXAMPLES / "recepta.notification.make-document.v1/first.json").read_bytes()
 ).model_copy(update={"deadline": None})
+CODE = SendOneTimePassword.model_validate_json(
+    (EXAMPLES / "recepta.notification.send-one-time-password.v1/first.json").read_bytes()
+)
 SECOND = UUID("019eff90-0000-7000-8000-0000000000d2")
 SECONDS = 15
 
@@ -389,3 +392,95 @@ async def test_no_log_knows_the_address_or_the_patient(pool, tools, deliver, ser
 
     for secret in ("ana.lopez", "example.org", "López", "paracetamol", "9182407133560285"):
         assert secret.lower() not in repr(logs).lower()
+
+
+def living(**other: object) -> SendOneTimePassword:
+    """The example, as if it had been asked for just now."""
+    return CODE.model_copy(update={"expires_at": clock.now() + timedelta(minutes=5), **other})
+
+
+async def no_work(pool: Pool) -> None:
+    async def none_left() -> bool:
+        return await pool.fetchval("SELECT count(*) = 0 FROM work")
+
+    await until(none_left, seconds=SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "warning"),
+    [
+        ("es", "Su código de verificación", "Dígalo solo en el mostrador"),
+        ("pt", "Seu código de verificação", "Diga-o somente no balcão"),
+        ("en", "Your verification code", "Tell it at the pharmacy"),
+    ],
+)
+async def test_a_code_is_mailed_in_the_language_of_its_reader_and_forgotten(
+    pool, tools, deliver, server, language, subject, warning
+):
+    await deliver(living(language=language))
+
+    async with working(tools):
+        await no_work(pool)
+
+    [mail] = server.kept
+    text = mail.get_body(("plain",)).get_content()
+    assert (mail["To"], mail["Subject"]) == ("ana.lopez@example.org", subject)
+    assert mail["Message-ID"] == f"<{CODE.otp_id}@rx.example.org>"
+    assert "048213" in text.splitlines()
+    assert "Farmacia Sol" in text
+    assert warning in text
+    assert "048213" in mail.get_body(("html",)).get_content()
+    assert await said(pool) == []
+
+
+async def test_a_code_is_tried_again_while_it_lives_and_then_forgotten(pool, tools, deliver, server):
+    server.answer = "451 greylisted"
+    await deliver(living())
+
+    with structlog.testing.capture_logs() as logs:
+        async with working(tools):
+            await due_in(pool)
+            clock.shift(timedelta(minutes=5))
+            await no_work(pool)
+
+    assert server.asked >= 1
+    assert server.kept == []
+    assert "048213" not in str(logs)
+
+
+async def test_a_code_that_the_server_refuses_for_good_is_forgotten(pool, tools, deliver, server):
+    server.answer = "550 no such mailbox"
+    await deliver(living())
+
+    with structlog.testing.capture_logs() as logs:
+        async with working(tools):
+            await no_work(pool)
+
+    assert server.asked == 1
+    assert [log["reason"] for log in logs if log["event"] == "one_time_password_not_mailed"] == [
+        "recipient_refused (550)"
+    ]
+    assert "048213" not in str(logs)
+    assert "ana.lopez" not in str(logs)
+
+
+async def test_a_code_that_died_on_its_way_is_not_mailed(pool, deliver):
+    await deliver(living(expires_at=clock.now()))
+
+    assert await pool.fetchval("SELECT count(*) FROM work") == 0
+
+
+async def test_a_dead_letter_of_a_code_does_not_have_it(pool, deliver, monkeypatch):
+    async def broken(conn, **row):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("shared.work.add", broken)
+
+    with structlog.testing.capture_logs() as logs:
+        await deliver(living())
+
+    letters = [one for one in await said(pool) if one.topic.endswith("-dead")]
+    kept = await pool.fetch("SELECT headers, value FROM outbox")
+    assert [one.message for one in letters] == [b"{}"]
+    assert "048213" not in str(kept)
+    assert "048213" not in str(logs)

@@ -255,3 +255,61 @@ async def test_its_history_alone_leads_to_where_it_is(service):
     assert (outline.status, outline.version) == (Status.CANCELLED, last.prescription.version)
     assert outline.live_dispensation_id is None
     assert outline.dispensed(some.ITEM) == last.prescription.items[0].dispensed_quantity == 0
+
+
+ALWAYS = values.Policy(otp_policy="always")
+SHOWN = values.Verification(
+    path="otp_verification_token", verification_id=UUID(int=71), verified_at=some.NOON
+)
+
+
+async def test_a_verification_lets_one_thing_be_handed_over_and_no_other(service):
+    await service.issues(some.issue(number=1))
+    begun = await service.answer(some.start(policy=ALWAYS))
+    other = some.start(policy=ALWAYS, **some.numbered(1), dispensation_id=SECOND)
+    await service.hears(other)
+
+    first = await service.answer(some.complete(verifications=(SHOWN,)))
+    again = await service.answer(
+        some.complete(**some.numbered(1), dispensation_id=SECOND, verifications=(SHOWN,))
+    )
+
+    (claim,) = first.prescription.dispensations
+    assert begun.prescription.dispensations[0].verification_required == "OTP"
+    assert (claim.status, claim.verified_at) == ("COMPLETED", some.NOON)
+    assert (again.code, [one.path for one in again.refusals]) == (
+        "verification_invalid",
+        ["otp_verification_token"],
+    )
+
+
+async def test_of_two_that_use_one_verification_in_one_batch_one_is_refused(service):
+    await service.issues(some.issue(number=1))
+
+    found = await service.hears(
+        some.start(policy=ALWAYS, verifications=(SHOWN,)),
+        some.start(policy=ALWAYS, **some.numbered(1), dispensation_id=SECOND, verifications=(SHOWN,)),
+    )
+
+    (answer,), (refused,) = only(found, CommandSucceeded), only(found, CommandRefused)
+    assert answer.prescription.dispensations[0].verified_at == some.NOON
+    assert refused.code == "verification_invalid"
+
+
+async def test_a_refused_completion_uses_nothing_up(service):
+    await service.hears(some.start(policy=ALWAYS, lines=(some.line(),)))
+    refused = await service.answer(some.complete(amount="1", verifications=(SHOWN,)))
+
+    answer = await service.answer(some.complete(verifications=(SHOWN,)))
+
+    assert refused.code == "amount_mismatch"
+    assert answer.prescription.dispensations[0].status == "COMPLETED"
+
+
+async def test_a_start_repeated_with_the_verification_is_told_as_repeated(service):
+    await service.hears(some.start(policy=ALWAYS))
+
+    again = await service.answer(some.start(policy=ALWAYS, dispensation_id=SECOND, verifications=(SHOWN,)))
+
+    assert (again.dispensation_id, again.repeated) == (FIRST, True)
+    assert again.prescription.dispensations[0].verified_at == some.NOON

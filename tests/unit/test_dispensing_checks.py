@@ -86,7 +86,7 @@ def test_a_receipt_is_exact_to_the_fourth_decimal():
     }
     checks = Checks()
 
-    receipt = bodies.receipt(Form(body, checks), provider_slug="farmacia-sol")
+    receipt = bodies.complete(Form(body, checks), provider_slug="farmacia-sol").receipt
 
     assert (receipt.amount, receipt.document_date.isoformat(), checks.entries) == (
         Decimal("19.0401"),
@@ -104,7 +104,7 @@ def test_a_receipt_of_another_provider_is_refused():
     }
     checks = Checks()
 
-    bodies.receipt(Form(body, checks), provider_slug="farmacia-sol")
+    bodies.complete(Form(body, checks), provider_slug="farmacia-sol")
 
     assert [(entry.path, entry.code) for entry in checks.entries] == [("provider_slug", "provider_mismatch")]
 

@@ -3,7 +3,10 @@
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 import structlog
@@ -69,3 +72,35 @@ def test_what_is_no_trace_is_not_passed_on(value: str | None) -> None:
 
 def test_a_new_trace_is_one() -> None:
     assert telemetry.valid_traceparent(telemetry.new_traceparent())
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans as an OTLP collector does."""
+
+    bodies: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *_: object) -> None:
+        return None
+
+
+def test_with_an_endpoint_a_span_is_exported_and_what_goes_out_is_its_child() -> None:
+    server = HTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        telemetry.trace_with(f"http://127.0.0.1:{server.server_port}/v1/traces", "signing", "signing-0")
+        with telemetry.span("sealed", PARENT, ce_id="7") as current:
+            pass
+        telemetry.end_traces()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert current is not None
+    assert current[3:35] == PARENT[3:35]
+    assert current[36:52] != PARENT[36:52]
+    assert b"sealed" in Collector.bodies[0]

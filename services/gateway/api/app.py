@@ -18,7 +18,7 @@ from services.gateway.api import (
     documents,
     error_catalogue,
     oauth,
-    offered,
+    one_time_passwords,
     patients,
     prescriptions,
     requests,
@@ -38,11 +38,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     catalogues.router,
     documents.router,
     dispensing.router,
+    one_time_passwords.router,
     requests.router,
     oauth.router,
     doctors.router,
     error_catalogue.router,
-    offered.router,
     described.router,
 )
 

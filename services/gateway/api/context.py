@@ -158,3 +158,10 @@ def _is_known(etag: str, sent: list[str]) -> bool:
 def etag_of(*parts: object) -> str:
     """A strong entity tag of what is stored: ids and versions, never of what is computed at reading."""
     return '"' + sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32] + '"'
+
+
+def check_match(request: Request, etag: str) -> None:
+    """Raises Problem `version_mismatch` if the client has read another version (ruling 1.5)."""
+    sent = request.headers.get("if-match")
+    if sent is not None and not {"*", etag} & {tag.strip() for tag in sent.split(",")}:
+        raise Problem("version_mismatch")

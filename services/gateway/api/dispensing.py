@@ -16,13 +16,14 @@ from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import dispensation as bodies
-from services.gateway.checks import dispensing
+from services.gateway.checks import dispensing, verification
 from services.gateway.checks.dispensing import Asked
 from services.gateway.messages import dispensations as messages
 from services.gateway.messages import ids
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.store import dispensing as store
+from services.gateway.store import one_time_passwords as looks
 from services.gateway.store import tenancy
 from services.gateway.store.dispensing import Claim
 from shared import clock, outbox
@@ -110,6 +111,7 @@ BuildFromClaim = Callable[[Connection, Asked, Mapping[str, Any], Claim], Awaitab
             "dispensation_already_started",
             "code_attempts_exceeded",
             "code_check_failed",
+            "verification_invalid",
             *MET,
             *WRITES_CONTENT,
         ),
@@ -148,7 +150,11 @@ async def update_dispensation(
         scopes=("dispensing:write",),
         body=_COMPLETE,
         required=("amount", "document_number", "document_date"),
-        errors=("resource_not_found", "amount_mismatch", *MET, *WRITES_CONTENT),
+        errors=(
+            *("resource_not_found", "amount_mismatch", "verification_required", "verification_invalid"),
+            *MET,
+            *WRITES_CONTENT,
+        ),
     ),
 )
 async def complete_dispensation(
@@ -229,7 +235,9 @@ async def get_verification_status(
 ) -> Response:
     """Whether the beneficiary must be, and has been, verified."""
     claim = await _own(gateway, caller, dispensation_id)
-    return respond(request, Answer(200, messages.verification_status(claim.dispensation)))
+    async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+        at = await verification.verified_at(conn, caller.tenant_id, claim, now=clock.now())
+    return respond(request, Answer(200, messages.verification_status(claim.dispensation, at)))
 
 
 @router.get(
@@ -247,6 +255,8 @@ async def get_code(request: Request, caller: Reader, gateway: Parts, code: str) 
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         found = await dispensing.holder(conn, asked, canonical, branch_id=caller.branch_id)
         if not isinstance(found, Problem):
+            patient_id = found.prescription.patient.patient_id
+            await looks.note_look(conn, caller.tenant_id, patient_id, canonical, now=asked.now)
             await outbox.send(conn, dispensing.noted(asked, found))
     if isinstance(found, Problem):
         raise found

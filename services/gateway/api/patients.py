@@ -1,14 +1,24 @@
-"""The patients of a provider: looked up by document, and created."""
+"""The patients of a provider: looked up by document, created and changed (osigu-dialect 3)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.directory_events import PatientFactsChanged
 from services.gateway.api import schemas
-from services.gateway.api.context import Body, Parameters, Parts, etag_of, require, respond
+from services.gateway.api.context import (
+    Body,
+    Gateway,
+    Parameters,
+    Parts,
+    check_match,
+    etag_of,
+    require,
+    respond,
+)
 from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
@@ -19,7 +29,7 @@ from services.gateway.messages import patients as messages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.store import directory, providers, tenancy
-from services.gateway.store.directory import PatientExists
+from services.gateway.store.directory import KnownPatient, PatientExists
 from shared import clock, outbox
 from shared.database import Connection
 from shared.ids import new
@@ -55,11 +65,7 @@ async def search_patients(request: Request, caller: Reader, gateway: Parts, quer
             offset=page.offset,
         )
         today = (await providers.provider(conn, caller.tenant_id)).settings.today(clock.now())
-    data = [
-        messages.patient(one.record, created_at=one.created_at, updated_at=one.updated_at, today=today)
-        for one in found
-    ]
-    return respond(request, Answer(200, page.envelope(data, total)))
+    return respond(request, Answer(200, page.envelope([_shown(one, today) for one in found], total)))
 
 
 @router.get(
@@ -71,18 +77,10 @@ async def get_patient(
 ) -> Response:
     """One patient of the provider."""
     query.finish()
-    found_id = ids.find("pat", patient_id)
-    if found_id is None:
-        raise Problem("resource_not_found")
+    found = await _find(gateway, caller, patient_id)
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
-        found = await directory.find_patient(conn, caller.tenant_id, found_id)
-        if found is None:
-            raise Problem("resource_not_found")
         today = (await providers.provider(conn, caller.tenant_id)).settings.today(clock.now())
-    shown = messages.patient(
-        found.record, created_at=found.created_at, updated_at=found.updated_at, today=today
-    )
-    return respond(request, Answer(200, shown), etag=etag_of(found_id, found.version))
+    return respond(request, Answer(200, _shown(found, today)), etag=_etag(found))
 
 
 @router.post(
@@ -112,11 +110,82 @@ async def create_patient(request: Request, caller: Writer, body: Body, gateway: 
         try:
             made = await directory.add_patient(conn, caller.tenant_id, patient, now=now)
         except PatientExists as exists:
-            raise Problem("patient_exists", patient_id=ids.spell("pat", exists.patient_id)) from None
+            raise _exists(exists) from None
         await outbox.send(conn, PatientFactsChanged(tenant_id=caller.tenant_id, facts=made.record.facts))
-        shown = messages.patient(
-            made.record, created_at=made.created_at, updated_at=made.updated_at, today=settings.today(now)
-        )
+        shown = _shown(made, settings.today(now))
         return Answer(201, shown, {"Location": f"/ehr/v1/patients/{shown['patient_id']}"})
 
     return respond(request, await gateway.commands.at_once(request, caller, body, create))
+
+
+@router.put(
+    "/ehr/v1/patients/{patient_id}",
+    **operation(
+        "Change a patient",
+        scopes=("ehr:write",),
+        body=schemas.PATIENT,
+        required=schemas.PATIENT_REQUIRED,
+        errors=("resource_not_found", "patient_exists", "version_mismatch", "validation_failed"),
+    ),
+)
+async def update_patient(
+    request: Request, patient_id: str, caller: Writer, body: Body, query: Parameters, gateway: Parts
+) -> Response:
+    """The whole record; issued prescriptions keep the old one."""
+    query.done()
+    if (answer := await gateway.commands.earlier(request, caller, body)) is not None:
+        return respond(request, answer)
+    known = await _find(gateway, caller, patient_id)
+    async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+        settings = (await providers.provider(conn, caller.tenant_id)).settings
+    day = settings.today(clock.now())
+    sent = reading.read_patient(Form(body, query.checks), known.record.patient_id, today=day)
+    query.checks.settle()
+    assert sent is not None
+
+    async def change(conn: Connection, _request_id: object) -> Answer:
+        now = clock.now()
+        held = await directory.find_patient(conn, caller.tenant_id, sent.patient_id, hold=True)
+        if held is None:
+            raise Problem("resource_not_found")
+        check_match(request, _etag(held))
+        wanted = held.record.model_copy(update={name: getattr(sent, name) for name in reading.FIELDS})
+        try:
+            changed = await directory.change_patient(conn, caller.tenant_id, held, wanted, now=now)
+        except PatientExists as exists:
+            raise _exists(exists) from None
+        if _facts(changed) != _facts(held):
+            event = PatientFactsChanged(tenant_id=caller.tenant_id, facts=changed.record.facts)
+            await outbox.send(conn, event)
+        return Answer(200, _shown(changed, settings.today(now)))
+
+    return respond(request, await gateway.commands.at_once(request, caller, body, change))
+
+
+async def _find(gateway: Gateway, caller: Principal, patient_id: str) -> KnownPatient:
+    """The patient that a path names. Raises Problem `resource_not_found`."""
+    found_id = ids.find("pat", patient_id)
+    if found_id is not None:
+        async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
+            found = await directory.find_patient(conn, caller.tenant_id, found_id)
+        if found is not None:
+            return found
+    raise Problem("resource_not_found")
+
+
+def _shown(one: KnownPatient, today: date) -> dict[str, Any]:
+    return messages.patient(one.record, created_at=one.created_at, updated_at=one.updated_at, today=today)
+
+
+def _etag(one: KnownPatient) -> str:
+    return etag_of(one.record.patient_id, one.version)
+
+
+def _exists(error: PatientExists) -> Problem:
+    return Problem("patient_exists", patient_id=ids.spell("pat", error.patient_id))
+
+
+def _facts(one: KnownPatient) -> tuple[object, ...]:
+    """What a safety check goes by."""
+    record = one.record
+    return (record.date_of_birth, record.sex, record.allergies)

@@ -13,7 +13,16 @@ from contracts import prescription_codes
 from contracts.prescription_commands import IssuePrescription
 from contracts.values import Patient, Prescription
 from services.gateway.api import prescription_operations as described
-from services.gateway.api.context import Body, Gateway, Parameters, Parts, RequestId, require, respond
+from services.gateway.api.context import (
+    Body,
+    Gateway,
+    Parameters,
+    Parts,
+    RequestId,
+    check_match,
+    require,
+    respond,
+)
 from services.gateway.api.routes import Direct
 from services.gateway.auth import links
 from services.gateway.auth.principal import Principal
@@ -184,7 +193,7 @@ async def void_prescription(
     form.unsupported("signing_authorization")
     form.done()
     query.checks.settle()
-    _if_match(request, one, now)
+    check_match(request, _etag(one, by_the_clock.as_of(one, now)))
     command = commands.void(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
         reason=reason or "",
@@ -216,7 +225,7 @@ async def resend_prescription(
     address = form.text("email_address", limit=256, pattern=EMAIL)
     form.done()
     query.checks.settle()
-    _if_match(request, one, now)
+    check_match(request, _etag(one, by_the_clock.as_of(one, now)))
     command = commands.resend(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
         channel=channel or described.CHANNELS[0],
@@ -260,16 +269,6 @@ def _etag(stored: Prescription, shown: Prescription) -> str:
     """Of stored state, and of what the clock has made of it; never of links (ruling 1.5)."""
     due = "" if shown is stored else f"-{shown.status.value}"
     return f'"{stored.version}{due}"'
-
-
-def _if_match(request: Request, one: Prescription, now: datetime) -> None:
-    """Raises Problem `version_mismatch` if the client has read another version."""
-    sent = request.headers.get("if-match")
-    if sent is None:
-        return
-    present = _etag(one, by_the_clock.as_of(one, now))
-    if not {"*", present} & {tag.strip() for tag in sent.split(",")}:
-        raise Problem("version_mismatch")
 
 
 def _link(gateway: Gateway, one: views.Shown, now: datetime) -> dict[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.gateway.checks import doctor as doctor_checks
 from services.gateway.checks import patient as checks
 
 
@@ -65,4 +66,42 @@ PATIENT: Final[dict[str, Any]] = {
     "phone_number": text(32, pattern=f"^{checks.PHONE}$"),
     "email_address": text(256),
     "allergies": ALLERGIES,
+}
+
+DOCTOR_REQUIRED: Final = (
+    *("given_names", "first_surname", "identity_document_type", "identity_document_value", "email_address"),
+    *("country_code", "medical_license_number", "medical_license_verification_institution_slug"),
+)
+
+DOCTOR: Final[dict[str, Any]] = {
+    "given_names": text(128),
+    "first_surname": text(64),
+    "second_surname": text(63),
+    "identity_document_type": one_of(checks.DOCUMENT_TYPES),
+    "identity_document_value": text(64),
+    "identity_document_expiration_date": {"type": "string", "format": "date"},
+    "email_address": text(256),
+    "country_code": COUNTRY,
+    "physical_address": text(256),
+    "city_name": text(128),
+    "state_name": text(128),
+    "city_subdivision_name": text(128),
+    "postal_code": text(16),
+    "phone_area_code": {"type": "integer", "minimum": 1, "maximum": 999},
+    "phone_number": text(32, pattern=f"^{checks.PHONE}$"),
+    "salutation": text(32),
+    "main_specialty_name": text(128),
+    "profession": one_of(doctor_checks.PROFESSIONS),
+    "qualification": text(128),
+    "medical_license_number": text(64),
+    "medical_license_verification_institution_slug": text(64),
+    "medical_issuing_institution": text(128),
+    "medical_board_registration": text(64),
+    "registration_valid_until": {"type": "string", "format": "date"},
+    "provider_type": one_of(("DOCTOR",)),
+    "entity_type": one_of(("NATURAL",)),
+    "external_registry": {"type": "boolean", "enum": [False]},
+    "electronic_invoice_enabled": {"type": "boolean", "enum": [False]},
+    "time_zone": text(64),
+    "locale": text(35, pattern=f"^{doctor_checks.LOCALE}$"),
 }

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from contracts import prescription_codes as codes
 from contracts.values import DispensationLine, Product, Receipt
+from services.gateway.checks import verification
 from services.gateway.checks.fields import Checks, Form
+from services.gateway.checks.verification import Shown
 
 LINES_MAX: Final = 30
 QUANTITY_MAX: Final = 9999
@@ -49,6 +51,15 @@ class StartRead:
     branch_id: UUID | None
     currency_code: str | None
     lines: tuple[LineRead, ...] | None
+    shown: tuple[Shown, ...] = ()
+
+
+@dataclass(frozen=True)
+class CompleteRead:
+    """A complete as sent: the receipt, and what verifies the beneficiary."""
+
+    receipt: Receipt
+    shown: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
@@ -107,9 +118,9 @@ def start(form: Form, *, default_branch: UUID | None) -> StartRead:
     lines = _lines(form) if form.has("products") else None
     if lines is None:
         form.raw("products")
-    _verifications(form)
+    shown = verification.shown(form)
     form.done()
-    return StartRead(found_code, beneficiary_id, branch_id or default_branch, currency_code, lines)
+    return StartRead(found_code, beneficiary_id, branch_id or default_branch, currency_code, lines, shown)
 
 
 def update(form: Form) -> UpdateRead:
@@ -128,7 +139,7 @@ def update(form: Form) -> UpdateRead:
     return UpdateRead(currency_code, lines)
 
 
-def receipt(form: Form, *, provider_slug: str) -> Receipt | None:
+def complete(form: Form, *, provider_slug: str) -> CompleteRead | None:
     """What `complete` says; None when something in it fails, which is noted."""
     amount = form.money("amount", required=True)
     number = form.text("document_number", limit=64, required=True)
@@ -139,13 +150,12 @@ def receipt(form: Form, *, provider_slug: str) -> Receipt | None:
     slug = form.text("provider_slug", limit=64)
     if slug is not None and slug != provider_slug:
         form.fail("provider_slug", "provider_mismatch", "Must be the client's own provider.")
-    # Nobody demands a one-time password yet: a token where none is demanded is ignored (ruling 2.9).
-    form.text("otp_verification_token", limit=4096)
-    _verifications(form)
+    token = form.text(verification.TOKEN, limit=verification.TOKEN_MAX)
+    shown = verification.shown(form)
     form.done()
     if amount is None or number is None or date is None:
         return None
-    return Receipt(
+    receipt = Receipt(
         amount=amount,
         document_number=number,
         document_date=date,
@@ -153,6 +163,7 @@ def receipt(form: Form, *, provider_slug: str) -> Receipt | None:
         document_digital_signature=signature,
         provider_transaction_id=transaction,
     )
+    return CompleteRead(receipt, ((Shown(verification.TOKEN, token),) if token else ()) + shown)
 
 
 def cancel(form: Form) -> CancelRead:
@@ -202,14 +213,6 @@ def _line(form: Form, seen: set[UUID]) -> LineRead | None:
         substitution_other_description=other,
     )
     return LineRead(form.at("substitute_product_code"), line, substitute)
-
-
-def _verifications(form: Form) -> None:
-    for verification in form.forms("external_verifications", 0, 10):
-        verification.word("type", ("OTP",), required=True)
-        verification.text("value", limit=4096, required=True)
-        verification.raw("verification_status")
-        verification.done()
 
 
 def wanted_substitutes(lines: tuple[LineRead, ...] | None) -> list[str]:

@@ -21,6 +21,7 @@ from contracts.prescription_commands import (
 )
 from contracts.values import DispensationLine, Pharmacy, Policy
 from services.gateway.checks import dispensation as bodies
+from services.gateway.checks import verification
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.messages import provider_settings
 from services.gateway.messages.errors import Problem
@@ -62,6 +63,15 @@ async def start(
     found = await holder(conn, asked, read.code, branch_id=read.branch_id)
     if isinstance(found, Problem):
         return found
+    own = dispensing.own_live(found.prescription, asked.tenant_id, read.branch_id)
+    verifications = await verification.judged(
+        conn,
+        asked.tenant_id,
+        found.prescription.patient.patient_id,
+        read.shown,
+        dispensation_id=own.dispensation_id if own else dispensation_id,
+        now=asked.now,
+    )
     return StartDispensation(
         tenant_id=found.prescription.tenant_id,
         prescription_id=found.prescription.prescription_id,
@@ -74,6 +84,7 @@ async def start(
         beneficiary_id=read.beneficiary_id,
         currency_code=read.currency_code,
         lines=lines,
+        verifications=verifications,
     )
 
 
@@ -91,10 +102,19 @@ async def complete(
 ) -> CompleteDispensation | Problem:
     checks = Checks()
     slug = claim.dispensation.pharmacy.provider_slug
-    receipt = bodies.receipt(Form(body, checks), provider_slug=slug)
-    if receipt is None or checks.entries:
+    read = bodies.complete(Form(body, checks), provider_slug=slug)
+    if read is None or checks.entries:
         return Problem.of(checks.entries)
-    return CompleteDispensation(**_of(claim, asked), receipt=receipt)
+    verifications = await verification.judged(
+        conn,
+        asked.tenant_id,
+        claim.prescription.patient.patient_id,
+        # Where none is demanded, what is shown is ignored (ruling 2.9), and a wrong code is not counted.
+        read.shown if claim.dispensation.verification_required else (),
+        dispensation_id=claim.dispensation.dispensation_id,
+        now=asked.now,
+    )
+    return CompleteDispensation(**_of(claim, asked), receipt=read.receipt, verifications=verifications)
 
 
 async def cancel(conn: Connection, asked: Asked, body: Body, claim: Claim) -> CancelDispensation | Problem:

@@ -15,6 +15,13 @@ DOCUMENT_TYPES: Final = (
     *("CC", "CE", "TI", "DPI", "CED", "CPF", "DNI", "NIE"),
     *("PASSPORT", "NATIONAL_IDENTITY_CARD", "OTHER"),
 )
+FIELDS: Final = (
+    *("first_name", "last_name", "second_last_name", "document_type", "document_number", "date_of_birth"),
+    *("guardian", "sex", "nationality_country_code", "passport_issuing_country"),
+    *("area_code", "phone_number", "email_address", "allergies"),
+)
+"""What this dialect knows of a patient: a change replaces these, and keeps whatever else is on file."""
+
 DOCUMENT_FIELDS: Final = (
     *("document_type", "document_number"),
     *("identity_document_type", "identity_document_code"),

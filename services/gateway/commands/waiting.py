@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
@@ -13,17 +14,20 @@ import structlog
 
 from services.gateway.messages.answers import Answer
 from services.gateway.store import requests
+from shared import telemetry
 from shared.database import Pool
 from shared.errors import Unavailable
 
 CHANNEL: Final = "outcome"
 WAITING_MAX: Final = 20_000
 FETCHED_AT_ONCE_MAX: Final = 500
-RECONNECT_SECONDS_MIN: Final = 0.1
-RECONNECT_SECONDS_MAX: Final = 2.0
+RETRY_SECONDS_MIN: Final = 0.1
+RETRY_SECONDS_MAX: Final = 2.0
 # A connection that died without a word is noticed by asking it for one.
 ALIVE_SECONDS: Final = 10.0
 CONNECT_SECONDS_MAX: Final = 5.0
+START_SECONDS_MAX: Final = 30.0
+LOST: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger()
 
@@ -37,15 +41,20 @@ class Outcomes:
         self._waiting: dict[UUID, list[asyncio.Future[Answer]]] = {}
         self._heard: set[UUID] = set()
         self._told = asyncio.Event()
+        self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Be listening when this returns, so that the first request already hears of its outcome."""
-        conn = await self._connect()
         self._tasks = [
-            asyncio.create_task(self._listen(conn), name="listen for outcomes"),
-            asyncio.create_task(self._fetch(), name="fetch outcomes"),
+            asyncio.create_task(_for_ever(self._listen), name="listen for outcomes"),
+            asyncio.create_task(_for_ever(self._fetch), name="fetch outcomes"),
         ]
+        try:
+            await asyncio.wait_for(self._listening.wait(), START_SECONDS_MAX)
+        except TimeoutError:
+            await self.stop()
+            raise Unavailable("the database does not let us listen") from None
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -83,54 +92,62 @@ class Outcomes:
                 self.look(request_id)
 
     async def _fetch(self) -> None:
-        while True:
-            await self._told.wait()
-            self._told.clear()
-            asked = [one for one in self._heard if one in self._waiting][:FETCHED_AT_ONCE_MAX]
-            if len(asked) < FETCHED_AT_ONCE_MAX:
-                self._heard.clear()
-            else:
-                self._heard.difference_update(asked)
-                self._told.set()
-            if not asked:
-                continue
-            try:
-                answers = await requests.answers(self._owner, asked)
-            except Unavailable:
-                await asyncio.sleep(RECONNECT_SECONDS_MIN)
-                self.look(*asked)
-                continue
-            for request_id, answer in answers.items():
-                for future in self._waiting.get(request_id, ()):
-                    if not future.done():
-                        future.set_result(answer)
+        """Read what was heard of, all that waits here at once, and hand the answers out."""
+        await self._told.wait()
+        self._told.clear()
+        asked = [one for one in self._heard if one in self._waiting][:FETCHED_AT_ONCE_MAX]
+        if len(asked) < FETCHED_AT_ONCE_MAX:
+            self._heard.clear()
+        else:
+            self._heard.difference_update(asked)
+            self._told.set()
+        if not asked:
+            return
+        try:
+            answers = await requests.answers(self._owner, asked)
+        except Exception:
+            self.look(*asked)
+            raise
+        for request_id, answer in answers.items():
+            for future in self._waiting.get(request_id, ()):
+                if not future.done():
+                    future.set_result(answer)
 
-    async def _listen(self, conn: asyncpg.Connection[asyncpg.Record]) -> None:
-        pause = RECONNECT_SECONDS_MIN
-        while True:
-            try:
-                self.look(*self._waiting)
-                await _until_lost(conn)
-                pause = RECONNECT_SECONDS_MIN
-            finally:
-                conn.terminate()
-            while True:
-                log.warning("outcomes_not_heard", retry_seconds=pause)
-                await asyncio.sleep(pause)
-                try:
-                    conn = await self._connect()
-                    break
-                except Unavailable:
-                    pause = min(pause * 2, RECONNECT_SECONDS_MAX)
+    async def _listen(self) -> None:
+        """Listen on one connection for as long as it lasts; what came before it is looked for."""
+        conn = await self._connect()
+        try:
+            self._listening.set()
+            self.look(*self._waiting)
+            await _until_lost(conn)
+        finally:
+            conn.terminate()
+        raise Unavailable("the connection that listens is lost")
 
     async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
         settings = {"application_name": "gateway outcomes"}
         try:
             conn = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS_MAX, server_settings=settings)
             await conn.add_listener(CHANNEL, self._hear)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except LOST as error:
             raise Unavailable("the database does not answer") from error
         return conn
+
+
+async def _for_ever(act: Callable[[], Awaitable[None]]) -> None:
+    """Act again and again; after a failure of whatever kind later, each time twice as late."""
+    pause = RETRY_SECONDS_MIN
+    while True:
+        begun = time.monotonic()
+        try:
+            await act()
+            pause = RETRY_SECONDS_MIN
+        except Exception as error:
+            if time.monotonic() - begun > RETRY_SECONDS_MAX:
+                pause = RETRY_SECONDS_MIN
+            log.warning("outcomes_not_heard", retry_seconds=pause, **telemetry.failure(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, RETRY_SECONDS_MAX)
 
 
 async def _until_lost(conn: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -143,5 +160,5 @@ async def _until_lost(conn: asyncpg.Connection[asyncpg.Record]) -> None:
         except TimeoutError:
             try:
                 await conn.execute("SELECT 1", timeout=CONNECT_SECONDS_MAX)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except LOST:
                 return

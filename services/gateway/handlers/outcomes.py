@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_events import PrescriptionChanged
 from services.gateway.handlers import handlers
 from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
-from services.gateway.store import directory, documents, requests, views
+from services.gateway.store import directory, documents, hand
 from shared import clock, telemetry
 from shared.database import Connection
 from shared.outbox import Outbox
 
 Outcome: TypeAlias = CommandSucceeded | CommandRefused
 Tell: TypeAlias = Callable[[Request, Answer, Outcome, Outbox], Awaitable[None]]
+
+_ANSWERS: Final = (CommandSucceeded, CommandRefused, DocumentFinished)
 
 _tellers: Final[dict[str, Tell]] = {}
 
@@ -33,12 +36,21 @@ def after_outcome(source: str) -> Callable[[Tell], Tell]:
     return register
 
 
+@handlers.hold
+async def hold(conn: Connection, messages: Sequence[Message]) -> None:
+    """Lock the requests that the messages answer."""
+    await hand.hold(conn, [one.request_id for one in messages if isinstance(one, _ANSWERS)])
+
+
+handlers.settle(hand.settle)
+
+
 @handlers.on(CommandSucceeded)
 async def on_command_succeeded(event: CommandSucceeded, conn: Connection, outbox: Outbox) -> None:
     """Whoever reads after the answer sees at least the state that it speaks of."""
-    request = await requests.lock_pending(conn, event.request_id)
+    request = hand.pending(conn, event.request_id)
 
-    await views.keep(conn, event.prescription)
+    hand.show(conn, event.prescription)
     if request is not None:
         await _finish(conn, request, event, outcomes.success(event, request), outbox)
         await _reveal_patient(conn, request, event, outbox)
@@ -47,10 +59,10 @@ async def on_command_succeeded(event: CommandSucceeded, conn: Connection, outbox
 @handlers.on(CommandRefused)
 async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Outbox) -> None:
     """A refusal left nothing behind, but a read after it is not older than the state it was decided on."""
-    request = await requests.lock_pending(conn, event.request_id)
+    request = hand.pending(conn, event.request_id)
 
     if event.prescription is not None:
-        await views.keep(conn, event.prescription)
+        hand.show(conn, event.prescription)
     if request is not None:
         refused = outcomes.refusal(outcomes.problem(event, request), request)
         await _finish(conn, request, event, refused, outbox)
@@ -58,24 +70,24 @@ async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Ou
 
 @handlers.on(PrescriptionChanged)
 async def on_prescription_changed(event: PrescriptionChanged, conn: Connection, outbox: Outbox) -> None:
-    await views.keep(conn, event.prescription)
+    hand.show(conn, event.prescription)
 
 
 @handlers.on(DocumentFinished)
 async def on_document_finished(event: DocumentFinished, conn: Connection, outbox: Outbox) -> None:
     """Keep the copy, and tell whoever waits for it."""
-    request = await requests.lock_pending(conn, event.request_id)
+    request = hand.pending(conn, event.request_id)
     if request is None:
         return  # Told before; the copy is kept.
     now = clock.now()
 
     await documents.keep(conn, event, face=str((request.context or {})["face"]), made_at=now)
-    await requests.finish(conn, request, Answer(200), prescription_id=event.prescription_id, finished_at=now)
+    hand.finish(conn, request, Answer(200), prescription_id=event.prescription_id, at=now)
 
 
 async def _finish(conn: Connection, request: Request, event: Outcome, answer: Answer, outbox: Outbox) -> None:
     told_of = event.prescription_id if answer.succeeded else request.prescription_id
-    await requests.finish(conn, request, answer, prescription_id=told_of, finished_at=clock.now())
+    hand.finish(conn, request, answer, prescription_id=told_of, at=clock.now())
     telemetry.request_outcomes.labels("succeeded" if answer.succeeded else str(answer.status)).inc()
     tell = _tellers.get(request.asked.source)
     if tell is not None:

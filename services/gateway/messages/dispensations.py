@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from contracts.command_outcomes import CommandSucceeded
@@ -61,13 +62,14 @@ def pharmacy(claim: Dispensation) -> dict[str, Any]:
     }
 
 
-def verification_status(claim: Dispensation) -> dict[str, Any]:
+def verification_status(claim: Dispensation, verified_at: datetime | None) -> dict[str, Any]:
     required = claim.verification_required
+    needed = "PENDING" if verified_at is None else "VERIFIED"
     return {
         "dispensation_id": ids.spell("dsp", claim.dispensation_id),
         "verification_required": required,
-        "verification_status": "NOT_REQUIRED" if required is None else "PENDING",
-        "verified_at": None,
+        "verification_status": "NOT_REQUIRED" if required is None else needed,
+        "verified_at": moment_or_none(verified_at),
     }
 
 

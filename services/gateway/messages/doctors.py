@@ -1,21 +1,43 @@
-"""How doctors are shown to their provider."""
+"""How doctors are kept and shown to their provider."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 
 from contracts.values import Doctor
 from services.gateway.messages import ids
 from services.gateway.messages.products import moment
 
+# Of the older registration request: they have one value here.
+_ALWAYS: Final = {
+    "provider_type": "DOCTOR",
+    "entity_type": "NATURAL",
+    "external_registry": False,
+    "electronic_invoice_enabled": False,
+}
 
-def doctor(record: Doctor, *, status: str, created_at: datetime, updated_at: datetime) -> dict[str, Any]:
+
+class ListedDoctor(Doctor):
+    """A doctor as the directory keeps them: with what no prescription needs to know."""
+
+    identity_document_expiration_date: date | None = None
+    state_name: str | None = None
+    city_subdivision_name: str | None = None
+    registration_valid_until: date | None = None
+    time_zone: str | None = None
+    locale: str | None = None
+
+
+def doctor(
+    record: ListedDoctor, *, status: str, created_at: datetime, updated_at: datetime
+) -> dict[str, Any]:
     """A doctor's whole record; `status` is the registration's as of today."""
     fields = record.model_dump(mode="json", exclude={"doctor_id"})
     return {
         "doctor_id": ids.spell("doc", record.doctor_id),
         **fields,
+        **_ALWAYS,
         "registration_status": status,
         "signing_key": None,
         "created_at": moment(created_at),

@@ -123,7 +123,14 @@ _TABLE: Final[list[ErrorCode]] = [
         "product_type_not_prescribable",
         "controlled_not_allowed",
     ),
-    *_rows(422, "user", "Acknowledge the findings with reasons, or change the items.", "safety_blocked"),
+    ErrorCode(
+        "safety_blocked",
+        422,
+        False,
+        "user",
+        "Acknowledge the findings with reasons, or change the items.",
+        "Blocked by the safety check",
+    ),
     *_rows(
         422,
         "dev",

@@ -117,13 +117,13 @@ def _boolean(text: str) -> bool:
 
 
 @cache
-def _zones() -> frozenset[str]:
+def time_zones() -> frozenset[str]:
     # It walks through the files of the database.
     return frozenset(zoneinfo.available_timezones())
 
 
 def _zone(text: str) -> str:
-    if text not in _zones():
+    if text not in time_zones():
         raise WrongSetting("must be a time zone of the IANA database")
     return text
 

@@ -125,6 +125,29 @@ async def save_doctor(
     return doctor_id
 
 
+async def confirm_doctor(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> bool:
+    """What the register says of a doctor who waited for it; False if they were active. Raises NotFound."""
+    now = clock.now()
+    held = await doctors.find_doctor(conn, tenant_id, doctor_id, hold=True)
+    if held is None:
+        raise NotFound("the provider has no such doctor")
+    if held.registration_status == "ACTIVE":
+        return False
+    confirmed = await doctors.change_doctor(conn, tenant_id, held, held.record, status="ACTIVE", now=now)
+    today = (await providers.provider(conn, tenant_id)).settings.today(now)
+    event = DoctorStandingChanged(
+        tenant_id=tenant_id,
+        doctor_id=doctor_id,
+        version=confirmed.version,
+        active=confirmed.standing(today) == "ACTIVE",
+    )
+    await outbox.send(conn, event)
+    await providers.note(
+        conn, tenant_id, at=now, actor=ACTOR, what="doctor_confirmed", subject=str(doctor_id)
+    )
+    return True
+
+
 async def save_client(
     conn: Connection,
     tenant_id: UUID,

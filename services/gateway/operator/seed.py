@@ -11,15 +11,14 @@ import os
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from contracts.directory_events import PatientFactsChanged
-from contracts.values import Allergy, Doctor, Patient
 from services.gateway.auth import keys
 from services.gateway.operator import icd10, provisioning
+from services.gateway.operator.invented import PHARMACIES, Clinic, PharmacyCompany, clinics, patients
 from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, KeyLimits, Limits
 from services.gateway.settings import Settings
 from services.gateway.store import catalogue, directory
@@ -27,26 +26,16 @@ from services.gateway.store.directory import PatientExists
 from shared import clock, database, outbox
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
-from shared.ids import new
 
 WAIT_SECONDS_DEFAULT: Final = 60.0
 POLL_SECONDS: Final = 0.25
 RAISED: Final = Limits(per_minute=1_000_000, per_second=100_000)
 RAISED_KEY: Final = KeyLimits(per_minute=1_000_000, per_hour=10_000_000, per_day=100_000_000)
 UNREGISTERED: Final = 2
+WITH_PATIENTS: Final = 2
 
 # What the guides and demonstrations prescribe is registered everywhere.
 ALWAYS_REGISTERED: Final = frozenset({"paracetamol", "warfarin", "acetylsalicylic acid", "ibuprofen"})
-
-
-@dataclass(frozen=True)
-class Clinic:
-    """A clinic of the seed, with its settings and doctors."""
-
-    slug: str
-    name: str
-    settings: dict[str, str]
-    doctors: tuple[Doctor, ...]
 
 
 @dataclass(frozen=True)
@@ -65,144 +54,13 @@ class Seeded:
     doctors: tuple[UUID, ...]
 
 
-def _doctor(
-    license: str, given_names: str, surnames: tuple[str, str], document: str, email: str, **more: str
-) -> Doctor:
-    return Doctor(
-        doctor_id=new(),
-        given_names=given_names,
-        first_surname=surnames[0],
-        second_surname=surnames[1],
-        identity_document_type=more.pop("document_type", "DPI"),
-        identity_document_value=document,
-        email_address=email,
-        country_code=more.pop("country", "GT"),
-        medical_license_number=license,
-        medical_license_verification_institution_slug=more.pop("institution", "gt-colmedegua"),
-        medical_board_registration=f"MP-{license}",
-        **more,
-    )
-
-
-GUATEMALA: Final = {
-    "country": "GT",
-    "language": "es",
-    "time_zone": "America/Guatemala",
-    "currency": "GTQ",
-}
-PORTUGAL: Final = {"country": "PT", "language": "pt", "time_zone": "Europe/Lisbon", "currency": "EUR"}
-
-
-def clinics() -> tuple[Clinic, Clinic, Clinic]:
-    """A, B and C of the seed."""
-    return (
-        Clinic(
-            "clinica-norte",
-            "Clínica Norte",
-            GUATEMALA,
-            (
-                _doctor(
-                    "12345",
-                    "Marta",
-                    ("Ruiz", "Soler"),
-                    "1000200030101",
-                    "marta.ruiz@clinica-norte.example",
-                    main_specialty_name="Medicina general",
-                    salutation="Dra.",
-                ),
-                _doctor(
-                    "12346",
-                    "Julio Andrés",
-                    ("Pérez", "Godoy"),
-                    "1000200040101",
-                    "julio.perez@clinica-norte.example",
-                    main_specialty_name="Medicina interna",
-                    salutation="Dr.",
-                ),
-            ),
-        ),
-        Clinic(
-            "clinica-lusa",
-            "Clínica Lusa",
-            PORTUGAL,
-            (
-                _doctor(
-                    "54321",
-                    "Inês",
-                    ("Carvalho", "Duarte"),
-                    "12345678",
-                    "ines.carvalho@clinica-lusa.example",
-                    document_type="NATIONAL_IDENTITY_CARD",
-                    country="PT",
-                    institution="pt-om",
-                    main_specialty_name="Medicina geral e familiar",
-                    salutation="Dra.",
-                ),
-            ),
-        ),
-        Clinic(
-            "consultorio-limitado",
-            "Consultorio Limitado",
-            GUATEMALA,
-            (
-                _doctor(
-                    "12399",
-                    "Laura",
-                    ("Méndez", "Ortiz"),
-                    "1000200050101",
-                    "laura.mendez@consultorio-limitado.example",
-                    main_specialty_name="Medicina general",
-                ),
-            ),
-        ),
-    )
-
-
-def patients() -> tuple[Patient, ...]:
-    """Invented people; the document of the public guide's patient is free, because the guide creates her."""
-    return (
-        Patient(
-            patient_id=new(),
-            first_name="María Fernanda",
-            last_name="Castillo",
-            second_last_name="Barrios",
-            document_type="DPI",
-            document_number="2000100010101",
-            date_of_birth=date(1984, 3, 9),
-            sex="FEMALE",
-            email_address="maria.castillo@pacientes.example",
-        ),
-        Patient(
-            patient_id=new(),
-            first_name="José Luis",
-            last_name="Morales",
-            document_type="DPI",
-            document_number="2000100020101",
-            date_of_birth=date(1957, 11, 28),
-            sex="MALE",
-            email_address="jose.morales@pacientes.example",
-            allergies=(Allergy(ingredient="penicillin", severity="SEVERE", reaction="anaphylaxis"),),
-        ),
-        Patient(
-            patient_id=new(),
-            first_name="João",
-            last_name="Nogueira",
-            document_type="PASSPORT",
-            document_number="CA123456",
-            date_of_birth=date(1990, 7, 1),
-            sex="MALE",
-            email_address="joao.nogueira@pacientes.example",
-        ),
-    )
-
-
 async def seed(pool: Pool, settings: Settings, output: Path, *, wait_seconds: float) -> dict[str, str]:
     """All of it; the lines that were written. Raises Unavailable when the catalogue does not come."""
     async with database.transaction(pool) as conn:
         await icd10.load(conn)
         seeded = [await _clinic(conn, one) for one in clinics()]
-        pharmacies = [await _pharmacy(conn, *one) for one in PHARMACIES]
-        for one in seeded[:2]:
+        pharmacies = [await _pharmacy(conn, one) for one in PHARMACIES]
+        for one in seeded[:WITH_PATIENTS]:
             await _patients(conn, one.tenant_id)
         lines = await _credentials(conn, settings, seeded, pharmacies)
     await _until_catalogue(pool, wait_seconds)
@@ -210,12 +68,6 @@ async def seed(pool: Pool, settings: Settings, output: Path, *, wait_seconds: fl
         await _register(conn, seeded)
     _write(output, lines)
     return lines
-
-
-PHARMACIES: Final = (
-    ("farmacia-sol", "Farmacia Sol", "centro", "Farmacia Sol, Zona 1"),
-    ("farmacia-luna", "Farmacia Luna", "mercado", "Farmacia Luna, Mercado"),
-)
 
 
 async def _clinic(conn: Connection, clinic: Clinic) -> Seeded:
@@ -226,11 +78,12 @@ async def _clinic(conn: Connection, clinic: Clinic) -> Seeded:
     return Seeded(tenant_id, tuple(doctors))
 
 
-async def _pharmacy(conn: Connection, slug: str, name: str, branch: str, branch_name: str) -> Pharmacy:
-    tenant_id = await provisioning.create_tenant(conn, slug, name)
-    for setting, value in GUATEMALA.items():
-        await provisioning.set_setting(conn, tenant_id, setting, value)
-    return Pharmacy(tenant_id, await provisioning.create_branch(conn, tenant_id, branch, branch_name))
+async def _pharmacy(conn: Connection, company: PharmacyCompany) -> Pharmacy:
+    tenant_id = await provisioning.create_tenant(conn, company.slug, company.name)
+    for name, value in company.settings.items():
+        await provisioning.set_setting(conn, tenant_id, name, value)
+    branch_id = await provisioning.create_branch(conn, tenant_id, company.branch, company.branch_name)
+    return Pharmacy(tenant_id, branch_id)
 
 
 async def _patients(conn: Connection, tenant_id: UUID) -> None:
@@ -265,7 +118,7 @@ class KeyLine(Line):
 
 
 def _key_lines(seeded: Sequence[Seeded]) -> tuple[KeyLine, ...]:
-    a, b, c = seeded
+    a, b, c = seeded[:3]
     everything = provisioning.PERMISSIONS
     return (
         KeyLine("RECEPTA_API_KEY", a.tenant_id, everything),
@@ -276,8 +129,8 @@ def _key_lines(seeded: Sequence[Seeded]) -> tuple[KeyLine, ...]:
 
 
 def _client_lines(seeded: Sequence[Seeded], pharmacies: Sequence[Pharmacy]) -> tuple[ClientLine, ...]:
-    a, b, c = seeded
-    sol, luna = pharmacies
+    a, b, c, advise, otp, short = seeded
+    sol, luna, breve, norte = pharmacies
     clinic, pharmacy = CLINIC_SCOPES, PHARMACY_SCOPES
     return (
         ClientLine("RECEPTA_DOCTOR_CLIENT", a.tenant_id, clinic, "clinica-norte-doctor", a.doctors[0]),
@@ -288,6 +141,11 @@ def _client_lines(seeded: Sequence[Seeded], pharmacies: Sequence[Pharmacy]) -> t
             "RECEPTA_PHARMACY_CLIENT", sol.tenant_id, pharmacy, "farmacia-sol", branch_id=sol.branch_id
         ),
         ClientLine("RECEPTA_OTHER_PHARMACY_CLIENT", luna.tenant_id, pharmacy, "farmacia-luna"),
+        ClientLine("RECEPTA_ADVISE_CLIENT", advise.tenant_id, clinic, "consultorio-prudente"),
+        ClientLine("RECEPTA_OTP_CLIENT", otp.tenant_id, clinic, "consultorio-seguro"),
+        ClientLine("RECEPTA_SHORT_TIMEOUT_CLIENT", short.tenant_id, clinic, "consultorio-breve"),
+        ClientLine("RECEPTA_SHORT_TIMEOUT_PHARMACY", breve.tenant_id, pharmacy, "farmacia-breve"),
+        ClientLine("RECEPTA_GUESSER_CLIENT", norte.tenant_id, pharmacy, "farmacia-norte"),
     )
 
 

@@ -29,6 +29,7 @@ def parser() -> ArgumentParser:
     top = ArgumentParser(
         prog="python -m services.gateway",
         description="Without a word it serves. Each command may be repeated: what is so stays as it is.",
+        epilog="Besides: `serve` (or nothing) and `dead-letters …`.",
     )
     words = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _tenants(words)
@@ -88,6 +89,9 @@ def _people(words: Words) -> None:
         one.add_argument(f"--{name}", required=required)
     one.add_argument("--valid-until", type=date.fromisoformat, help="last day of the registration")
     one.add_argument("--status", choices=provisioning.STATUSES, default="ACTIVE")
+    one = _word(words, "confirm-doctor", "say that the register confirms a doctor", _confirm_doctor)
+    one.add_argument("tenant")
+    one.add_argument("doctor", help="the doctor's id (doc_…)")
 
 
 def _credentials(words: Words) -> None:
@@ -176,6 +180,15 @@ async def _save_doctor(asked: Namespace, conn: Connection, _settings: Settings) 
         conn, tenant_id, doctor, status=asked.status, valid_until=asked.valid_until
     )
     print(ids.spell("doc", doctor_id))
+
+
+async def _confirm_doctor(asked: Namespace, conn: Connection, _settings: Settings) -> None:
+    tenant_id = await provisioning.tenant(conn, asked.tenant)
+    doctor_id = ids.find("doc", asked.doctor)
+    if doctor_id is None:
+        raise NotFound(f"the provider has no doctor {asked.doctor}")
+    changed = await provisioning.confirm_doctor(conn, tenant_id, doctor_id)
+    print("confirmed" if changed else "as it was")
 
 
 async def _save_client(asked: Namespace, conn: Connection, _settings: Settings) -> None:

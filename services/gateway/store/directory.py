@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from asyncpg import Record
+from asyncpg import Record, UniqueViolationError
 
 from contracts.directory_events import PatientFactsChanged
 from contracts.values import Patient
@@ -52,14 +52,17 @@ def _patient(row: Record) -> KnownPatient:
     )
 
 
-async def find_patient(conn: Connection, tenant_id: UUID, patient_id: UUID) -> KnownPatient | None:
-    """A patient that the provider may see."""
+async def find_patient(
+    conn: Connection, tenant_id: UUID, patient_id: UUID, *, hold: bool = False
+) -> KnownPatient | None:
+    """A patient that the provider may see; with `hold` nobody else changes them in this transaction."""
     row = await conn.fetchrow(
-        """
+        f"""
         SELECT record, version, revealed, created_at, updated_at
           FROM patient
          WHERE (tenant_id, patient_id) = ($1, $2)
            AND revealed
+         {"FOR NO KEY UPDATE" if hold else ""}
         """,
         tenant_id,
         patient_id,
@@ -104,6 +107,58 @@ async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, no
     if found.revealed:
         raise PatientExists(found.record.patient_id)
     return await _replace(conn, tenant_id, found, patient, revealed=True, created_at=now, now=now)
+
+
+async def change_patient(
+    conn: Connection, tenant_id: UUID, held: KnownPatient, patient: Patient, *, now: datetime
+) -> KnownPatient:
+    """Put another record in the place of a held one; the same again changes nothing. Raises PatientExists.
+
+    A document that an issue without success had brought is taken from it: nobody has seen that row.
+    """
+    if patient == held.record:
+        return held
+    version = held.version + 1
+    changed = patient.model_copy(update={"facts_version": version})
+    if patient.document_number and _document(patient) != _document(held.record):
+        await _free_document(conn, tenant_id, patient)
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                """
+                UPDATE patient
+                   SET record = $3, version = $4, document_type = $5, document_number = $6, updated_at = $7
+                 WHERE (tenant_id, patient_id) = ($1, $2)
+                """,
+                tenant_id,
+                patient.patient_id,
+                changed.model_dump_json(),
+                version,
+                *_document(patient),
+                now,
+            )
+    except UniqueViolationError:
+        found, _ = await _held(conn, tenant_id, patient)
+        raise PatientExists(found.record.patient_id) from None
+    return KnownPatient(changed, version, True, held.created_at, now)
+
+
+async def _free_document(conn: Connection, tenant_id: UUID, patient: Patient) -> None:
+    await conn.execute(
+        """
+        UPDATE patient SET document_type = NULL, document_number = NULL
+         WHERE tenant_id = $1
+           AND (document_type, document_number) = ($2, $3)
+           AND NOT revealed
+        """,
+        tenant_id,
+        *_document(patient),
+    )
+
+
+def _document(patient: Patient) -> tuple[str | None, str | None]:
+    """Type and number as they are looked up; without a number there is neither."""
+    return (patient.document_type, patient.document_number) if patient.document_number else (None, None)
 
 
 async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, now: datetime) -> Patient:

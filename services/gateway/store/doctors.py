@@ -6,26 +6,37 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from asyncpg import Record
+from asyncpg import Record, UniqueViolationError
 
 from contracts.values import Doctor
+from services.gateway.messages.doctors import ListedDoctor
 from shared.database import Connection
+from shared.errors import Conflict
+
+
+class DoctorExists(Conflict):
+    """The provider has a doctor of this institution and licence number already."""
+
+    default_code = "doctor_exists"
+
+    def __init__(self, doctor_id: UUID) -> None:
+        super().__init__(f"doctor {doctor_id} has this licence")
+        self.doctor_id = doctor_id
 
 
 @dataclass(frozen=True)
 class KnownDoctor:
     """A doctor on file."""
 
-    record: Doctor
+    record: ListedDoctor
     version: int
     registration_status: str
-    registration_valid_until: date | None
     created_at: datetime
     updated_at: datetime
 
     def standing(self, today: date) -> str:
         """`registration_status` as it is today: a registration that has run out is `EXPIRED`."""
-        ends = self.registration_valid_until
+        ends = self.record.registration_valid_until
         if self.registration_status == "ACTIVE" and ends is not None and ends < today:
             return "EXPIRED"
         return self.registration_status
@@ -33,21 +44,26 @@ class KnownDoctor:
 
 def _doctor(row: Record) -> KnownDoctor:
     return KnownDoctor(
-        Doctor.model_validate_json(row["record"]),
+        ListedDoctor.model_validate_json(row["record"]).model_copy(
+            update={"registration_valid_until": row["registration_valid_until"]}
+        ),
         row["version"],
         row["registration_status"],
-        row["registration_valid_until"],
         row["created_at"],
         row["updated_at"],
     )
 
 
-async def find_doctor(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> KnownDoctor | None:
+async def find_doctor(
+    conn: Connection, tenant_id: UUID, doctor_id: UUID, *, hold: bool = False
+) -> KnownDoctor | None:
+    """A doctor of the provider; with `hold` nobody else changes them in this transaction."""
     row = await conn.fetchrow(
-        """
+        f"""
         SELECT record, version, registration_status, registration_valid_until, created_at, updated_at
           FROM doctor
          WHERE (tenant_id, doctor_id) = ($1, $2)
+         {"FOR NO KEY UPDATE" if hold else ""}
         """,
         tenant_id,
         doctor_id,
@@ -141,3 +157,82 @@ async def save_doctor(
         now,
     )
     return record.doctor_id, version
+
+
+async def add_doctor(
+    conn: Connection, tenant_id: UUID, doctor: ListedDoctor, *, status: str, now: datetime
+) -> KnownDoctor:
+    """A new doctor on file. Raises DoctorExists, of two at the same moment for the second."""
+    made = await conn.fetchval(
+        """
+        INSERT INTO doctor (tenant_id, doctor_id, version, institution_slug, medical_license_number,
+                            registration_status, registration_valid_until, record, created_at, updated_at)
+        VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $8)
+            ON CONFLICT ON CONSTRAINT doctor_license_key DO NOTHING
+        RETURNING true
+        """,
+        tenant_id,
+        doctor.doctor_id,
+        doctor.medical_license_verification_institution_slug,
+        doctor.medical_license_number,
+        status,
+        doctor.registration_valid_until,
+        doctor.model_dump_json(),
+        now,
+    )
+    if made is None:
+        raise DoctorExists(await _holder(conn, tenant_id, doctor))
+    return KnownDoctor(doctor, 1, status, now, now)
+
+
+async def change_doctor(
+    conn: Connection,
+    tenant_id: UUID,
+    held: KnownDoctor,
+    doctor: ListedDoctor,
+    *,
+    status: str,
+    now: datetime,
+) -> KnownDoctor:
+    """Put another record in the place of a held one; the same again changes nothing. Raises DoctorExists."""
+    if (doctor, status) == (held.record, held.registration_status):
+        return held
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                """
+                UPDATE doctor
+                   SET version = $3, institution_slug = $4, medical_license_number = $5,
+                       registration_status = $6, registration_valid_until = $7, record = $8, updated_at = $9
+                 WHERE (tenant_id, doctor_id) = ($1, $2)
+                """,
+                tenant_id,
+                doctor.doctor_id,
+                held.version + 1,
+                doctor.medical_license_verification_institution_slug,
+                doctor.medical_license_number,
+                status,
+                doctor.registration_valid_until,
+                doctor.model_dump_json(),
+                now,
+            )
+    except UniqueViolationError:
+        raise DoctorExists(await _holder(conn, tenant_id, doctor)) from None
+    return KnownDoctor(doctor, held.version + 1, status, held.created_at, now)
+
+
+async def _holder(conn: Connection, tenant_id: UUID, doctor: Doctor) -> UUID:
+    """Who has this licence."""
+    found: UUID | None = await conn.fetchval(
+        """
+        SELECT doctor_id
+          FROM doctor
+         WHERE (tenant_id, institution_slug, medical_license_number) = ($1, $2, $3)
+        """,
+        tenant_id,
+        doctor.medical_license_verification_institution_slug,
+        doctor.medical_license_number,
+    )
+    if found is None:
+        raise Conflict("the doctor's row went away at this moment")
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -22,6 +23,16 @@ PRUNED_AT_ONCE_MAX: Final = 1_000
 _COLUMNS: Final = """request_id, tenant_id, client, source, idempotency_key, method, path, content_digest,
        kind, context, prescription_id, state, accepted_at, finished_at,
        response_status, response_headers, response_body"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A request with its answer."""
+
+    request: Request
+    answer: Answer
+    prescription_id: UUID | None
+    at: datetime
 
 
 async def open(conn: Connection, request: Request) -> bool:
@@ -198,44 +209,51 @@ async def answers(pool: Pool, request_ids: Sequence[UUID]) -> dict[UUID, Answer]
     return {row["request_id"]: _answer(row) for row in rows}
 
 
-async def lock_pending(conn: Connection, request_id: UUID) -> Request | None:
-    """The request that an outcome answers, locked; None if it was answered before, or is none of ours."""
-    row = await conn.fetchrow(
+async def lock_pending(conn: Connection, request_ids: Sequence[UUID]) -> dict[UUID, Request]:
+    """Those of some requests that wait for their outcome, locked in the order that they come in."""
+    rows = await conn.fetch(
         f"""
-        SELECT {_COLUMNS}
-          FROM request
-         WHERE request_id = $1
-           AND state = 'PENDING'
-           FOR NO KEY UPDATE
+        SELECT held.*
+          FROM unnest($1::uuid[]) AS wanted (id)
+         CROSS JOIN LATERAL (
+               SELECT {_COLUMNS}
+                 FROM request
+                WHERE request_id = wanted.id
+                  AND state = 'PENDING'
+                  FOR NO KEY UPDATE) AS held
         """,
-        request_id,
+        request_ids,
     )
-    return None if row is None else _request(row)
+    return {row["request_id"]: _request(row) for row in rows}
 
 
-async def finish(
-    conn: Connection, request: Request, answer: Answer, *, prescription_id: UUID | None, finished_at: datetime
-) -> None:
-    """Store the answer, and tell every instance: whoever waits hears of it when this commits."""
-    await conn.fetchval(
+async def finish(conn: Connection, finished: Sequence[Finished]) -> None:
+    """Store answers, and tell every instance: whoever waits hears of it when this commits."""
+    if not finished:
+        return
+    await conn.execute(
         """
-        WITH finished AS (
+        WITH answered AS (
             UPDATE request
-               SET state = $2, holds_key = $3, finished_at = $4, prescription_id = $5,
-                   response_status = $6, response_headers = $7, response_body = $8
-             WHERE request_id = $1
+               SET state = new.state, holds_key = new.holds_key, finished_at = new.finished_at,
+                   prescription_id = new.prescription_id, response_status = new.status,
+                   response_headers = new.headers, response_body = new.body
+              FROM unnest($1::uuid[], $2::text[], $3::bool[], $4::timestamptz[], $5::uuid[],
+                          $6::int[], $7::text[], $8::bytea[])
+                   AS new (id, state, holds_key, finished_at, prescription_id, status, headers, body)
+             WHERE request_id = new.id
             RETURNING request_id)
         SELECT pg_notify('outcome', request_id::text)
-          FROM finished
+          FROM answered
         """,
-        request.asked.request_id,
-        _state(answer),
-        _holds_key(request.asked.source, answer),
-        finished_at,
-        prescription_id,
-        answer.status,
-        _headers(answer),
-        answer.content(),
+        [one.request.asked.request_id for one in finished],
+        [_state(one.answer) for one in finished],
+        [_holds_key(one.request.asked.source, one.answer) for one in finished],
+        [one.at for one in finished],
+        [one.prescription_id for one in finished],
+        [one.answer.status for one in finished],
+        [_headers(one.answer) for one in finished],
+        [one.answer.content() for one in finished],
     )
 
 

@@ -53,15 +53,28 @@ class Filter:
     created_to: datetime | None = None
 
 
-async def keep(conn: Connection, prescription: Prescription) -> None:
-    """Show this state, and each pharmacy its dispensations, unless a higher revision is shown already."""
-    held = by_the_clock.live(prescription)
+async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
+    """Show these states, each to its pharmacies too, unless a higher revision is shown already.
+
+    What is not newer is left alone: to update a row in vain would lock and log it.
+    """
+    if not prescriptions:
+        return
+    held = [by_the_clock.live(one) for one in prescriptions]
     await conn.execute(
         """
         INSERT INTO prescription_view AS shown
                (tenant_id, prescription_id, revision, version, status, partly_dispensed, claim_expires_at,
                 prescription_code, patient_id, doctor_id, created_at, valid_until, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        SELECT new.*
+          FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::bool[],
+                      $7::timestamptz[], $8::text[], $9::uuid[], $10::uuid[], $11::timestamptz[],
+                      $12::timestamptz[], $13::bytea[])
+               AS new (tenant_id, prescription_id, revision)
+         WHERE new.revision > coalesce((
+               SELECT revision
+                 FROM prescription_view
+                WHERE (tenant_id, prescription_id) = (new.tenant_id, new.prescription_id)), -1)
             ON CONFLICT (tenant_id, prescription_id) DO UPDATE
            SET revision = excluded.revision, version = excluded.version, status = excluded.status,
                partly_dispensed = excluded.partly_dispensed, claim_expires_at = excluded.claim_expires_at,
@@ -70,34 +83,37 @@ async def keep(conn: Connection, prescription: Prescription) -> None:
                valid_until = excluded.valid_until, state = excluded.state
          WHERE shown.revision < excluded.revision
         """,
-        prescription.tenant_id,
-        prescription.prescription_id,
-        prescription.revision,
-        prescription.version,
-        prescription.status.value,
-        partly_dispensed(prescription),
-        held.expires_at if held else None,
-        prescription.prescription_code,
-        prescription.patient.patient_id,
-        prescription.doctor.doctor_id,
-        prescription.created_at,
-        prescription.valid_until,
-        _json(prescription),
+        [one.tenant_id for one in prescriptions],
+        [one.prescription_id for one in prescriptions],
+        [one.revision for one in prescriptions],
+        [one.version for one in prescriptions],
+        [one.status.value for one in prescriptions],
+        [partly_dispensed(one) for one in prescriptions],
+        [one.expires_at if one else None for one in held],
+        [one.prescription_code for one in prescriptions],
+        [one.patient.patient_id for one in prescriptions],
+        [one.doctor.doctor_id for one in prescriptions],
+        [one.created_at for one in prescriptions],
+        [one.valid_until for one in prescriptions],
+        [_json(one) for one in prescriptions],
     )
-    if prescription.dispensations:
-        await _keep_dispensations(conn, prescription)
+    dispensed = [(whole, one) for whole in prescriptions for one in whole.dispensations]
+    if dispensed:
+        await _keep_dispensations(conn, dispensed)
 
 
-async def _keep_dispensations(conn: Connection, prescription: Prescription) -> None:
+async def _keep_dispensations(
+    conn: Connection, dispensed: Sequence[tuple[Prescription, Dispensation]]
+) -> None:
     await conn.executemany(
         """
         INSERT INTO dispensation_view AS shown
                (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
-                status, started_at, expires_at, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                status, started_at, expires_at, state, patient_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT (tenant_id, dispensation_id) DO UPDATE
            SET revision = excluded.revision, status = excluded.status, expires_at = excluded.expires_at,
-               state = excluded.state
+               state = excluded.state, patient_id = excluded.patient_id
          WHERE shown.revision < excluded.revision
         """,
         [
@@ -113,8 +129,9 @@ async def _keep_dispensations(conn: Connection, prescription: Prescription) -> N
                 one.started_at,
                 one.expires_at,
                 _json(for_pharmacy(prescription, one)),
+                prescription.patient.patient_id,
             )
-            for one in prescription.dispensations
+            for prescription, one in dispensed
             if one.source == "dispensing"
         ],
     )

@@ -63,6 +63,11 @@ class Texts:
     mail_private: str
     file_name: str
 
+    otp_subject: str
+    otp_asked: str
+    otp_once: str
+    otp_warning: str
+
     def on(self, moment: date) -> str:
         """A date as people write it."""
         return self.day.format(day=moment.day, month=self.months.split()[moment.month - 1], year=moment.year)
@@ -164,6 +169,10 @@ SPANISH: Final = Texts(
     mail_ended="Atención: {title}. {says}",
     mail_private="Si este mensaje no es para usted, bórrelo. Es un envío automático; no lo responda.",
     file_name="receta",
+    otp_subject="Su código de verificación",
+    otp_asked="{pharmacy} necesita comprobar que es usted quien retira los medicamentos. Su código es:",
+    otp_once="Sirve una sola vez. Válido hasta: {moment}",
+    otp_warning="Dígalo solo en el mostrador de la farmacia. Si no está en ella, no se lo dé a nadie.",
 )
 
 PORTUGUESE: Final = Texts(
@@ -246,6 +255,10 @@ PORTUGUESE: Final = Texts(
     mail_ended="Atenção: {title}. {says}",
     mail_private="Se esta mensagem não é para você, apague-a, por favor. Envio automático; não responda.",
     file_name="receita",
+    otp_subject="Seu código de verificação",
+    otp_asked="{pharmacy} precisa confirmar que é você quem retira os medicamentos. Seu código é:",
+    otp_once="Serve uma única vez. Válido até: {moment}",
+    otp_warning="Diga-o somente no balcão da farmácia. Se você não está nela, não o informe a ninguém.",
 )
 
 ENGLISH: Final = Texts(
@@ -328,6 +341,10 @@ ENGLISH: Final = Texts(
     mail_ended="Please note: {title}. {says}",
     mail_private="If this message is not for you, please delete it. It is sent automatically; do not reply.",
     file_name="prescription",
+    otp_subject="Your verification code",
+    otp_asked="{pharmacy} needs to make sure that it is you who collects the medicines. Your code is:",
+    otp_once="It works once. Valid until: {moment}",
+    otp_warning="Tell it at the pharmacy's counter only. If you are not there, give it to nobody.",
 )
 
 TEXTS: Final[Mapping[Language, Texts]] = MappingProxyType(

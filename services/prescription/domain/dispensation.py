@@ -36,6 +36,14 @@ class SubstitutionPolicy(StrEnum):
     NONE = "none"
 
 
+class OtpPolicy(StrEnum):
+    """When the beneficiary must be verified by a one-time password."""
+
+    NEVER = "never"
+    CONTROLLED = "controlled"
+    ALWAYS = "always"
+
+
 # What a pharmacy may give as the reason for taking a dispensation back.
 VOID_REASONS: Final = frozenset(
     {"DISPENSING_ERROR", "WRONG_PRODUCT_IDENTIFICATION", "WRONG_CONTAINERS_QUANTITY", "SUBSTITUTION_VOID"}
@@ -124,6 +132,16 @@ class DispensingTerms:
     void_window_h: int
     substitution_policy: SubstitutionPolicy
     currency_code: str
+    otp_policy: OtpPolicy = OtpPolicy.NEVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a pharmacy showed at `path` for the beneficiary being there; without `id` it does not hold."""
+
+    path: str
+    id: UUID | None = None
+    verified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +164,9 @@ class Dispensation:
     previous_status: DispensationStatus | None = None
     void_reason: str | None = None
     void_description: str | None = None
+    verification_required: bool = False
+    verified_by: UUID | None = None
+    verified_at: datetime | None = None
 
     @property
     def live(self) -> bool:

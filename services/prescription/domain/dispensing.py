@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.prescription.domain import lines as line_rules
+from services.prescription.domain import verifying
 from services.prescription.domain.dispensation import (
     VOID_REASONS,
     Dispensation,
@@ -17,6 +18,7 @@ from services.prescription.domain.dispensation import (
     Pharmacy,
     Receipt,
     Source,
+    Verification,
     total,
 )
 from services.prescription.domain.history import Action, DispensationNote, Note, Occasion
@@ -44,16 +46,11 @@ def start(
     lines: Sequence[Line] | None = None,
     beneficiary_id: UUID | None = None,
     currency_code: str | None = None,
+    shown: Sequence[Verification] = (),
 ) -> Prescription:
     """Give it to one pharmacy (provider and branch). The same one asking again gets its own claim back."""
     own = _own_claim(prescription, pharmacy, lines)
-    failing = _beneficiary(prescription, beneficiary_id)
-    if own is None and lines is not None:
-        failing += line_rules.check(prescription, lines, terms.substitution_policy)
-    refuse_if(failing)
-    if own is not None:
-        return prescription
-    claim = Dispensation(
+    claim = own or Dispensation(
         id=dispensation_id,
         status=DispensationStatus.STARTED,
         source=Source.DISPENSING,
@@ -63,10 +60,28 @@ def start(
         terms=terms,
         started_at=occasion.at,
         expires_at=occasion.at + timedelta(minutes=terms.timeout_min),
+        verification_required=verifying.demanded(prescription, terms),
     )
+    failing = _beneficiary(prescription, beneficiary_id)
+    if own is None and lines is not None:
+        failing += line_rules.check(prescription, lines, terms.substitution_policy)
+    refuse_if(failing + verifying.invalid(claim, shown))
+    claim = verifying.verified(claim, shown)
+    if own is not None:
+        return _again(prescription, own, claim, occasion)
     changed = replace(prescription, dispensations=_kept((*prescription.dispensations, claim)))
     note = _note(Action.DISPENSATION_STARTED, changed, claim)
     return prescription.becomes(changed, occasion, note, say=[Say(Said.STARTED, claim)])
+
+
+def _again(
+    prescription: Prescription, own: Dispensation, claim: Dispensation, occasion: Occasion
+) -> Prescription:
+    """A start repeated: nothing changes, unless it brings the verification that was still missing."""
+    if claim == own:
+        return prescription
+    changed = _with(prescription, claim)
+    return prescription.becomes(changed, occasion, _note(Action.DISPENSATION_CHANGED, changed, claim))
 
 
 def _own_claim(
@@ -116,13 +131,16 @@ def complete(
     pharmacy: Pharmacy,
     receipt: Receipt,
     occasion: Occasion,
+    shown: Sequence[Verification] = (),
 ) -> Prescription:
     """Hand over what the lines say. The same receipt again changes nothing."""
     claim = _found(prescription, dispensation_id, pharmacy, Move.COMPLETE_PART)
     if claim.counts and receipt.same_as(claim.receipt):
         return prescription
     claim = _live(prescription, dispensation_id, pharmacy, Move.COMPLETE_PART)
-    refuse_if(line_rules.without_quantity(claim) or _amount(claim, receipt))
+    unfit = line_rules.without_quantity(claim) or _amount(claim, receipt)
+    refuse_if(unfit + verifying.missing(claim, shown))
+    claim = verifying.verified(claim, shown)
     completed = replace(claim, status=DispensationStatus.COMPLETED, receipt=receipt, completed_at=occasion.at)
     return _handed_over(prescription, completed, occasion)
 
@@ -147,6 +165,10 @@ def dispensed_elsewhere(
 ) -> Prescription:
     """Record one dispensation of all that is outstanding, for a pharmacy outside the dispensing flow."""
     target = prescription.admit(Move.TO_DISPENSED, asked_for=Status.DISPENSED)
+    if verifying.demanded(prescription, terms):
+        raise Refused(
+            "policy_refused", "The beneficiary must be verified at a pharmacy.", details={"policy": "otp"}
+        )
     claim = Dispensation(
         id=dispensation_id,
         status=DispensationStatus.COMPLETED,

@@ -1,5 +1,7 @@
 """What pharmacies ask: of two that want a prescription, one gets it."""
 
+from uuid import UUID
+
 from contracts.prescription_commands import (
     CancelDispensation,
     CompleteDispensation,
@@ -10,6 +12,7 @@ from services.prescription import store
 from services.prescription.commands import carry_out
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import dispensing
+from services.prescription.domain.dispensation import Verification
 from services.prescription.domain.prescription import Prescription
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import reading, telling
@@ -25,6 +28,7 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
     now = reading.in_time(command, clock.now())
     before = store.seen(conn, command.tenant_id, command.prescription_id)
     prescription = clockwork.as_of(before, now.at)
+    shown = await _shown(command, conn)
     after = dispensing.start(
         prescription,
         dispensation_id=command.dispensation_id,
@@ -33,15 +37,16 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
         lines=None if command.lines is None else reading.lines(command.lines),
         beneficiary_id=command.beneficiary_id,
         currency_code=command.currency_code,
+        shown=shown,
         occasion=now,
     )
     live = after.live_dispensation
     assert live is not None
+    repeated = prescription.live_dispensation is not None
 
+    await _use(conn, before, after, live.id)
     whole = carry_out(conn, outbox, before, after)
-    outbox.announce(
-        telling.succeeded(whole, command.request_id, dispensation_id=live.id, repeated=after is prescription)
-    )
+    outbox.announce(telling.succeeded(whole, command.request_id, dispensation_id=live.id, repeated=repeated))
 
 
 @handlers.on(UpdateDispensation)
@@ -66,14 +71,17 @@ async def complete_dispensation(command: CompleteDispensation, conn: Connection,
     """Hand over what the lines say; the same receipt again changes nothing."""
     now = reading.in_time(command, clock.now())
     before = store.seen(conn, command.tenant_id, command.prescription_id)
+    shown = await _shown(command, conn)
     after = dispensing.complete(
         clockwork.as_of(before, now.at),
         dispensation_id=command.dispensation_id,
         pharmacy=reading.pharmacy(command.pharmacy),
         receipt=reading.receipt(command.receipt),
+        shown=shown,
         occasion=now,
     )
 
+    await _use(conn, before, after, command.dispensation_id)
     _done(command, conn, outbox, before, after)
 
 
@@ -92,6 +100,22 @@ async def cancel_dispensation(command: CancelDispensation, conn: Connection, out
     )
 
     _done(command, conn, outbox, before, after)
+
+
+async def _shown(
+    command: StartDispensation | CompleteDispensation, conn: Connection
+) -> tuple[Verification, ...]:
+    ids = {one.verification_id for one in command.verifications if one.verification_id is not None}
+    used = await store.used_verifications(conn, command.tenant_id, ids)
+    return reading.verifications(command.verifications, used)
+
+
+async def _use(conn: Connection, before: Prescription, after: Prescription, dispensation_id: UUID) -> None:
+    """A verification counts once: whatever has just been verified by it is the last."""
+    earlier, claim = before.dispensation(dispensation_id), after.dispensation(dispensation_id)
+    used = claim.verified_by if claim else None
+    if used is not None and used != (earlier.verified_by if earlier else None):
+        await store.use_verification(conn, after.tenant_id, used, now=after.updated_at)
 
 
 def _done(

@@ -1,6 +1,6 @@
 """Contract to domain: commands, verdicts and facts as the values that the rules know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
@@ -21,9 +21,11 @@ from services.prescription.domain import issuing
 from services.prescription.domain.dispensation import (
     DispensingTerms,
     Line,
+    OtpPolicy,
     Pharmacy,
     Receipt,
     SubstitutionPolicy,
+    Verification,
 )
 from services.prescription.domain.history import Actor, ActorType, Occasion
 from services.prescription.domain.items import ActiveIngredient, Item, Product
@@ -166,6 +168,17 @@ def terms(command: StartDispensation, prescription: Prescription) -> DispensingT
         void_window_h=policy.dispensation_void_window_h,
         substitution_policy=SubstitutionPolicy(policy.substitution_policy),
         currency_code=particulars.of(prescription).provider.currency,
+        otp_policy=OtpPolicy(policy.otp_policy),
+    )
+
+
+def verifications(told: Sequence[values.Verification], used: Collection[UUID]) -> tuple[Verification, ...]:
+    """What was shown; what has been used before holds no more."""
+    return tuple(
+        Verification(path=one.path)
+        if one.verification_id in used
+        else Verification(path=one.path, id=one.verification_id, verified_at=one.verified_at)
+        for one in told
     )
 
 

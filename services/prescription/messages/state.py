@@ -250,6 +250,8 @@ def _dispensation(prescription: Prescription, one: Dispensation) -> values.Dispe
         void_reason=one.void_reason,
         void_description=one.void_description,
         receipt=_receipt(one),
+        verification_required="OTP" if one.verification_required else None,
+        verified_at=one.verified_at,
     )
 
 

@@ -14,6 +14,7 @@ from services.prescription.store.hand import (
     strike_at,
 )
 from services.prescription.store.reading import finding_secret, history, in_force, still_in_force
+from services.prescription.store.verifications import use_verification, used_verifications
 from services.prescription.store.writing import save_standing, settle
 
 __all__ = [
@@ -34,4 +35,6 @@ __all__ = [
     "settle",
     "still_in_force",
     "strike_at",
+    "use_verification",
+    "used_verifications",
 ]

@@ -1,0 +1,35 @@
+"""A clinic's orders as prepared bytes, for as many patients as a busy day has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Final, Self
+
+from tests.benchmarks import wire
+from tests.clients import Clinic
+
+PATIENTS: Final = 400
+PATH: Final = "/ehr/v1/prescriptions"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Bodies of creates, ready to be sent."""
+
+    token: str
+    bodies: list[bytes]
+
+    @classmethod
+    async def of(cls, clinic: Clinic) -> Self:
+        patients = await asyncio.gather(*(clinic.patient() for _ in range(PATIENTS)))
+        bodies = [json.dumps(clinic.order(one)).encode() for one in patients]
+        return cls(await clinic.token(), bodies)
+
+    def make(self, count: int) -> list[bytes]:
+        """As many requests, the patients in turn."""
+        return [
+            wire.request("POST", PATH, self.token, self.bodies[number % len(self.bodies)])
+            for number in range(count)
+        ]
