@@ -1,4 +1,4 @@
-"""Rules that need a clock, tested by moving time in all processes: validity, time-outs, windows, tokens, links."""
+"""Rules that need a clock, tested by moving time in all processes: validity, windows, tokens, links."""
 
 from __future__ import annotations
 
