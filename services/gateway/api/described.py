@@ -19,7 +19,8 @@ router = APIRouter(route_class=Direct)
 TITLE: Final = "Recepta"
 VERSION: Final = "1"
 SUMMARY: Final = "Electronic prescriptions: issue, deliver, dispense. The Osigu dialect."
-ALWAYS: Final = ("rate_limited", "internal_error", "dependency_unavailable", "overloaded")
+ALWAYS: Final = ("not_acceptable", "rate_limited", "internal_error", "dependency_unavailable", "overloaded")
+WITH_BODY: Final = ("malformed_json", "invalid_header", "payload_too_large", "unsupported_media_type")
 WITH_TOKEN: Final = ("token_missing", "token_invalid", "token_expired", "insufficient_scope")
 
 _PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
@@ -60,7 +61,9 @@ def operation(
             "required": bool(required),
             "content": {"application/json": {"schema": schema}},
         }
-    codes = [*(WITH_TOKEN if scopes is not None else ()), *errors, *ALWAYS]
+    sent = WITH_BODY if body is not None else ()
+    codes = [*sent, *(WITH_TOKEN if scopes is not None else ()), *errors, *ALWAYS]
+    codes = list(dict.fromkeys(codes))
     return {
         "summary": summary,
         "status_code": status,

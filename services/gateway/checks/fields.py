@@ -96,6 +96,22 @@ def parse(raw: bytes) -> dict[str, Any]:
     return found
 
 
+def plain(value: Any) -> str | None:
+    """A text as `Form.text` reads it, to look something up by; None for what it would refuse."""
+    if not isinstance(value, str):
+        return None
+    text = _composed(value)
+    return None if _has_control(text) else text.strip() or None
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n")
+
+
+def _has_control(text: str) -> bool:
+    return any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t" for letter in text)
+
+
 class Checks:
     """The failing checks of one request, told in document order whatever the order they were found in."""
 
@@ -190,10 +206,8 @@ class Form:
         value = self._read(name, self.raw(name, required=required, alias=alias), str, "a string")
         if value is None:
             return None
-        text = unicodedata.normalize("NFC", value).replace("\r\n", "\n")
-        if any(
-            unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t" for letter in text
-        ):
+        text = _composed(value)
+        if _has_control(text):
             self.fail(name, "invalid_value", "Must not hold control characters.")
             return None
         # What Python trims besides white space are control characters.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.values import Doctor
-from services.gateway.checks.fields import Form
+from services.gateway.checks.fields import Form, plain
 from services.gateway.messages import ids
 from services.gateway.store.issue import FoundDoctor
 
@@ -28,20 +27,16 @@ def named(body: Mapping[str, Any], bound: UUID | None) -> Named:
     """The doctor to look up; whatever is malformed is left out here."""
     inner = body.get("doctor")
     doctor = inner if isinstance(inner, dict) else {}
-    license_number = _text(doctor.get("medical_license_number"))
+    license_number = plain(doctor.get("medical_license_number"))
     if license_number is not None and body.get("doctor_id") is None:
         return Named(
             medical_license_number=license_number,
-            institution_slug=_text(doctor.get("medical_license_verification_institution_slug")),
+            institution_slug=plain(doctor.get("medical_license_verification_institution_slug")),
         )
-    sent = _text(body.get("doctor_id") or doctor.get("doctor_id"))
+    sent = plain(body.get("doctor_id") or doctor.get("doctor_id"))
     if sent is None:
         return Named(doctor_id=bound)
     return Named(doctor_id=ids.find("doc", sent))
-
-
-def _text(value: Any) -> str | None:
-    return unicodedata.normalize("NFC", value).strip() or None if isinstance(value, str) else None
 
 
 def read(form: Form, bound: UUID | None, found: Sequence[FoundDoctor], today: date) -> Doctor | None:

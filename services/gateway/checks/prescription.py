@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +10,7 @@ from uuid import UUID
 
 from contracts.values import Acknowledgement, Allergy, Diagnosis, Doctor, ItemOrder, Patient
 from services.gateway.checks import prescriber
-from services.gateway.checks.fields import Checks, Form
+from services.gateway.checks.fields import Checks, Form, plain
 from services.gateway.checks.patient import read_allergies, read_patient
 from services.gateway.messages import ids
 from services.gateway.store.issue import Found, Wanted
@@ -92,7 +91,7 @@ def _texts(elements: Any, *names: str, limit: int) -> list[str]:
     if not isinstance(elements, list):
         return []
     found = (element.get(name) for element in elements[:limit] if isinstance(element, dict) for name in names)
-    return [unicodedata.normalize("NFC", one).strip() for one in found if isinstance(one, str)]
+    return [text for one in found if (text := plain(one)) is not None]
 
 
 def check(

@@ -112,7 +112,7 @@ class Whole(Clinic):
 
 
 class Clinics:
-    """`await clinics("full")`: the provider-wide client of one of the suite's clinics, opened when asked for."""
+    """`await clinics("full")`: the provider-wide client of one of the suite's clinics, opened on demand."""
 
     def __init__(self, platform: Platform, made: Made, stack: AsyncExitStack) -> None:
         self.platform, self.made, self.stack = platform, made, stack

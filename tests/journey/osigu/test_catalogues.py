@@ -1,4 +1,4 @@
-"""The four catalogue lists in three languages, and what a provider may prescribe (osigu-dialect 4, ruling 2.15)."""
+"""The four catalogues in three languages, and what a provider may prescribe (osigu-dialect 4)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,16 @@ async def test_the_language_asked_for_is_the_language_told(whole):
 
 async def test_every_word_of_a_query_must_begin_a_word_and_codes_come_first(whole):
     async def codes(query, path=PRODUCTS):
-        return [one["product_code"] for one in (await whole.get(path, ) if query is None else await whole.get(f"{path}?query={query}")).json()["data"]]  # fmt: skip
+        return [
+            one["product_code"]
+            for one in (
+                await whole.get(
+                    path,
+                )
+                if query is None
+                else await whole.get(f"{path}?query={query}")
+            ).json()["data"]
+        ]
 
     assert (await codes("MED-042"))[0] == "MED-042"
     assert set(await codes("paracetamol tabl")) >= {"MED-042"}
@@ -75,9 +84,17 @@ async def test_products_are_told_apart_by_type(whole):
     assert {one["product_type"] for one in everything} == {"MEDICATION"}
     paracetamol = next(one for one in everything if one["product_code"] == "MED-042")
     assert paracetamol["active_ingredients"] == [{"name": "paracetamol", "atc_code": "N02BE01"}]
-    assert (paracetamol["strength"], paracetamol["presentation"], paracetamol["dosage_unit"], paracetamol["route"]) == (
-        "500 mg", "tablet", "tablet", "oral",
-    )  # fmt: skip
+    assert (
+        paracetamol["strength"],
+        paracetamol["presentation"],
+        paracetamol["dosage_unit"],
+        paracetamol["route"],
+    ) == (
+        "500 mg",
+        "tablet",
+        "tablet",
+        "oral",
+    )
 
 
 async def test_lists_are_cut_in_pages(whole):

@@ -1,4 +1,4 @@
-"""Dispensing, whole: lines, substitutes, amounts, states and races (osigu-dialect 6, rulings 2.5, 2.11, 6.4)."""
+"""Dispensing: lines, substitutes, amounts, states and races (osigu-dialect 6, rulings 2.5, 2.11, 6.4)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,16 @@ def line(started, index=0, **changes):
 
 
 async def test_a_start_tells_the_pharmacy_what_it_needs_and_no_more(whole, pharmacy):
-    patient = await whole.patient(document_number=None, document_type=None, guardian={
-        "first_name": "Eva", "last_name": "Ruiz", "document_type": "CC", "document_number": "1000000009"})  # fmt: skip
+    patient = await whole.patient(
+        document_number=None,
+        document_type=None,
+        guardian={
+            "first_name": "Eva",
+            "last_name": "Ruiz",
+            "document_type": "CC",
+            "document_number": "1000000009",
+        },
+    )
     issued = [
         await whole.issue(notes="SECRET"),
         (await whole.post("/ehr/v1/prescriptions", whole.order(patient))).json(),
@@ -146,12 +154,21 @@ async def test_bodies_that_are_refused_before_anything_is_looked_at(whole, pharm
         "pin": ({"pin": "1" * 17}, ["pin: too_long"]),
         "currency": ({"currency_code": "quetzal"}, None),
         "no lines": ({"products": []}, ["products: out_of_range"]),
-        "empty line": ({"products": [{}]}, ["products[0].id: required", "products[0].price: required",
-                                            "products[0].taxes: required", "products[0].quantity: required"]),
-        "verifications": ({"external_verifications": [{"type": "PIN"}]},
-                          ["external_verifications[0].type: invalid_value", "external_verifications[0].value: required"]),
+        "empty line": (
+            {"products": [{}]},
+            [
+                "products[0].id: required",
+                "products[0].price: required",
+                "products[0].taxes: required",
+                "products[0].quantity: required",
+            ],
+        ),
+        "verifications": (
+            {"external_verifications": [{"type": "PIN"}]},
+            ["external_verifications[0].type: invalid_value", "external_verifications[0].value: required"],
+        ),
         "unknown": ({"x": 1}, ["x: unknown_field"]),
-    }  # fmt: skip
+    }
     for name, (changes, expected) in cases.items():
         answer = await pharmacy.post(DSP, {"code": code} | changes)
         assert answer.status_code == 422, name
@@ -169,22 +186,66 @@ async def test_lines_are_checked_all_at_once(whole, pharmacy):
         "product": ([line(started, product_code="MED-120")], ["products[0].product_code: product_mismatch"]),
         "over": ([line(started, quantity=31)], ["products[0].quantity: over_quantity"]),
         "none": ([line(started, quantity=0)], ["products[0].quantity: out_of_range"]),
-        "price": ([line(started, price=-1, taxes=-0.01)], ["products[0].price: out_of_range", "products[0].taxes: out_of_range"]),
+        "price": (
+            [line(started, price=-1, taxes=-0.01)],
+            ["products[0].price: out_of_range", "products[0].taxes: out_of_range"],
+        ),
         "fifth decimal": ([line(started, price=0.00001)], ["products[0].price: invalid_format"]),
         "text": ([line(started, price="1.00")], ["products[0].price: wrong_type"]),
-        "half": ([line(started, substitute_product_code="MED-043")], ["products[0].substitute_quantity: substitution_incomplete"]),
+        "half": (
+            [line(started, substitute_product_code="MED-043")],
+            ["products[0].substitute_quantity: substitution_incomplete"],
+        ),
         "no reason": ([line(started, substitute_product_code="MED-043", substitute_quantity=1)], None),
-        "other without text": ([line(started, substitute_product_code="MED-043", substitute_quantity=1,
-                                     substitution_reason_enum="OTHER")], None),
-        "reason": ([line(started, substitute_product_code="MED-043", substitute_quantity=1, substitution_reason_enum="X")],
-                   ["products[0].substitution_reason_enum: invalid_value"]),
-        "not in the catalogue": ([line(started, substitute_product_code="MED-999", substitute_quantity=1,
-                                       substitution_reason_enum="OUT_OF_STOCK")], ["products[0].substitute_product_code: product_unknown"]),
-        "many": ([line(started, substitute_product_code="MED-043", substitute_quantity=10_000,
-                       substitution_reason_enum="OUT_OF_STOCK")], ["products[0].substitute_quantity: out_of_range"]),
-        "both wrong": ([line(started, quantity=31), line(started, 1, product_code="MED-042")],
-                       ["products[0].quantity: over_quantity", "products[1].product_code: product_mismatch"]),
-    }  # fmt: skip
+        "other without text": (
+            [
+                line(
+                    started,
+                    substitute_product_code="MED-043",
+                    substitute_quantity=1,
+                    substitution_reason_enum="OTHER",
+                )
+            ],
+            None,
+        ),
+        "reason": (
+            [
+                line(
+                    started,
+                    substitute_product_code="MED-043",
+                    substitute_quantity=1,
+                    substitution_reason_enum="X",
+                )
+            ],
+            ["products[0].substitution_reason_enum: invalid_value"],
+        ),
+        "not in the catalogue": (
+            [
+                line(
+                    started,
+                    substitute_product_code="MED-999",
+                    substitute_quantity=1,
+                    substitution_reason_enum="OUT_OF_STOCK",
+                )
+            ],
+            ["products[0].substitute_product_code: product_unknown"],
+        ),
+        "many": (
+            [
+                line(
+                    started,
+                    substitute_product_code="MED-043",
+                    substitute_quantity=10_000,
+                    substitution_reason_enum="OUT_OF_STOCK",
+                )
+            ],
+            ["products[0].substitute_quantity: out_of_range"],
+        ),
+        "both wrong": (
+            [line(started, quantity=31), line(started, 1, product_code="MED-042")],
+            ["products[0].quantity: over_quantity", "products[1].product_code: product_mismatch"],
+        ),
+    }
     path = f"{DSP}/{started['dispensation_id']}"
     for name, (lines, expected) in cases.items():
         answer = await pharmacy.call("PUT", path, {"products": lines})
@@ -226,8 +287,14 @@ async def test_a_substitute_is_as_free_as_prescriber_and_provider_say(
     started = await started_by(pharmacy, issued["prescription_code"])
     answer = await pharmacy.update(
         started["dispensation_id"],
-        line(started, quantity=30, substitute_product_code=substitute, substitute_quantity=15, substitution_reason_enum="OUT_OF_STOCK"),
-    )  # fmt: skip
+        line(
+            started,
+            quantity=30,
+            substitute_product_code=substitute,
+            substitute_quantity=15,
+            substitution_reason_enum="OUT_OF_STOCK",
+        ),
+    )
 
     assert answer.status_code == expected
     if expected == 422:
@@ -254,8 +321,15 @@ async def test_amounts_are_exact_and_rounded_half_up(whole, pharmacy):
     ]
     for price, taxes, units, substitute, right, wrong in cases:
         started = await started_by(pharmacy, (await whole.issue())["prescription_code"])
-        more = {} if substitute is None else {
-            "substitute_product_code": "MED-043", "substitute_quantity": substitute, "substitution_reason": "None left"}  # fmt: skip
+        more = (
+            {}
+            if substitute is None
+            else {
+                "substitute_product_code": "MED-043",
+                "substitute_quantity": substitute,
+                "substitution_reason": "None left",
+            }
+        )
         updated = await pharmacy.update(
             started["dispensation_id"], line(started, price=price, taxes=taxes, quantity=units, **more)
         )
@@ -274,17 +348,33 @@ async def test_what_complete_refuses(whole, pharmacy):
     started = await started_by(pharmacy, (await whole.issue())["prescription_code"])
     path = f"{DSP}/{started['dispensation_id']}/complete"
     cases = {
-        "nothing": ({"amount": None, "document_number": None, "document_date": None},
-                    ["amount: required", "document_number: required", "document_date: required"]),
-        "forms": ({"amount": "1", "document_number": 1, "document_date": "2026-06-26T10:21:00"},
-                  ["amount: wrong_type", "document_number: wrong_type", "document_date: invalid_format"]),
-        "limits": ({"amount": -1, "document_number": "1" * 65, "document_serial": "1" * 65, "document_digital_signature": "1" * 4097,
-                    "provider_transaction_id": "1" * 129},
-                   ["amount: out_of_range", "document_number: too_long", "document_serial: too_long",
-                    "document_digital_signature: too_long", "provider_transaction_id: too_long"]),
+        "nothing": (
+            {"amount": None, "document_number": None, "document_date": None},
+            ["amount: required", "document_number: required", "document_date: required"],
+        ),
+        "forms": (
+            {"amount": "1", "document_number": 1, "document_date": "2026-06-26T10:21:00"},
+            ["amount: wrong_type", "document_number: wrong_type", "document_date: invalid_format"],
+        ),
+        "limits": (
+            {
+                "amount": -1,
+                "document_number": "1" * 65,
+                "document_serial": "1" * 65,
+                "document_digital_signature": "1" * 4097,
+                "provider_transaction_id": "1" * 129,
+            },
+            [
+                "amount: out_of_range",
+                "document_number: too_long",
+                "document_serial: too_long",
+                "document_digital_signature: too_long",
+                "provider_transaction_id: too_long",
+            ],
+        ),
         "another provider": ({"provider_slug": "farmacia-luna"}, ["provider_slug: provider_mismatch"]),
         "unknown": ({"x": 1}, ["x: unknown_field"]),
-    }  # fmt: skip
+    }
     for name, (changes, expected) in cases.items():
         assert entries(await pharmacy.post(path, RECEIPT | changes)) == expected, name
     done = await pharmacy.post(
@@ -346,7 +436,7 @@ async def test_another_pharmacy_is_told_when_and_not_who(whole, pharmacy, other_
 
 
 async def test_the_race_table_row_by_row(whole, pharmacy, other_pharmacy):
-    """What each side gets, in the order in which they came (6.5); the rows of time are tested by moving time."""
+    """What each side gets, in the order in which they came (6.5); the rows of time are with the clock."""
 
     async def case(*acts):
         issued = await whole.issue()

@@ -1,4 +1,4 @@
-"""Who prescribes: bound and provider-wide clients, doctors on file and off it (osigu-dialect 2, rulings 2.12, 2.13)."""
+"""Who prescribes: bound and provider-wide clients, doctors on file (osigu-dialect 2, rulings 2.12, 2.13)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,32 @@ async def test_a_provider_wide_client_names_an_active_doctor(whole, made, clinic
     stranger = (await clinics("advise")).doctor_id
     cases = {
         "none": ({"doctor_id": None}, "422 doctor_required", ["doctor_id: doctor_required"]),
-        "unknown": ({"doctor_id": "doc_" + "0" * 26}, "422 doctor_not_registered", ["doctor_id: doctor_not_registered"]),
-        "misspelled": ({"doctor_id": "Ruiz"}, "422 doctor_not_registered", ["doctor_id: doctor_not_registered"]),
-        "another provider's": ({"doctor_id": stranger}, "422 doctor_not_registered", ["doctor_id: doctor_not_registered"]),
-        "suspended": ({"doctor_id": made.doctors["full Suspended"]}, "422 doctor_registration_inactive",
-                      ["doctor_id: doctor_registration_inactive"]),
-        "expired": ({"doctor_id": made.doctors["full Expired"]}, "422 doctor_registration_inactive",
-                    ["doctor_id: doctor_registration_inactive"]),
-    }  # fmt: skip
+        "unknown": (
+            {"doctor_id": "doc_" + "0" * 26},
+            "422 doctor_not_registered",
+            ["doctor_id: doctor_not_registered"],
+        ),
+        "misspelled": (
+            {"doctor_id": "Ruiz"},
+            "422 doctor_not_registered",
+            ["doctor_id: doctor_not_registered"],
+        ),
+        "another provider's": (
+            {"doctor_id": stranger},
+            "422 doctor_not_registered",
+            ["doctor_id: doctor_not_registered"],
+        ),
+        "suspended": (
+            {"doctor_id": made.doctors["full Suspended"]},
+            "422 doctor_registration_inactive",
+            ["doctor_id: doctor_registration_inactive"],
+        ),
+        "expired": (
+            {"doctor_id": made.doctors["full Expired"]},
+            "422 doctor_registration_inactive",
+            ["doctor_id: doctor_registration_inactive"],
+        ),
+    }
     for name, (changes, code, expected) in cases.items():
         answer = await whole.post(V1, whole.order(patient) | changes)
         assert (word(answer), entries(answer)) == (code, expected), name

@@ -187,8 +187,12 @@ async def test_the_safety_check_comes_last_and_asks_for_each_blocking_finding(wh
         whole.doctor_id,
     )
     # Another patient's finding has another key: an acknowledgement cannot be blanket.
-    elsewhere = await whole.post("/ehr/v1/prescriptions", whole.order(await whole.patient(), "MED-107", found[0]["product_code"],
-                                                                     acknowledged_findings=acknowledged))  # fmt: skip
+    elsewhere = await whole.post(
+        "/ehr/v1/prescriptions",
+        whole.order(
+            await whole.patient(), "MED-107", found[0]["product_code"], acknowledged_findings=acknowledged
+        ),
+    )
     assert word(elsewhere) == "422 safety_blocked"
 
 

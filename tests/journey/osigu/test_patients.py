@@ -1,4 +1,4 @@
-"""Patients: one record for each document, whatever way they come (osigu-dialect 3, 1.5, rulings 2.12, 2.14)."""
+"""Patients: one record for each document, however they come (osigu-dialect 3, 1.5, rulings 2.12, 2.14)."""
 
 from __future__ import annotations
 
@@ -35,9 +35,19 @@ async def answers_to(client, bodies):
 
 
 async def test_a_patient_comes_back_with_all_members_of_both_layers(whole):
-    body = ana(second_last_name="Ruiz", sex="FEMALE", email_address="Ana.Lopez@Example.ORG", area_code=502,
-               phone_number="5555-0101", nationality_country_code="GT", passport_issuing_country="GT",
-               allergies=[{"ingredient": "penicillin"}, {"ingredient": "latex", "severity": "MILD", "reaction": "rash"}])  # fmt: skip
+    body = ana(
+        second_last_name="Ruiz",
+        sex="FEMALE",
+        email_address="Ana.Lopez@Example.ORG",
+        area_code=502,
+        phone_number="5555-0101",
+        nationality_country_code="GT",
+        passport_issuing_country="GT",
+        allergies=[
+            {"ingredient": "penicillin"},
+            {"ingredient": "latex", "severity": "MILD", "reaction": "rash"},
+        ],
+    )
     created = await whole.post(PATIENTS, body)
     told = created.json()
     again = await whole.get(created.headers["location"])
@@ -56,8 +66,17 @@ async def test_a_patient_comes_back_with_all_members_of_both_layers(whole):
     ]
     assert (told["enabled"], told["manually_created"], told["identity_verified"]) == (True, True, False)
     assert told["age"] >= 36
-    for name in ("second_last_name", "sex", "area_code", "phone_number", "nationality_country_code",
-                 "passport_issuing_country", "date_of_birth", "first_name", "last_name"):  # fmt: skip
+    for name in (
+        "second_last_name",
+        "sex",
+        "area_code",
+        "phone_number",
+        "nationality_country_code",
+        "passport_issuing_country",
+        "date_of_birth",
+        "first_name",
+        "last_name",
+    ):
         assert told[name] == body[name], name
     assert told["created_at"].endswith("Z")
     assert len(told["created_at"]) == 20
@@ -66,22 +85,72 @@ async def test_a_patient_comes_back_with_all_members_of_both_layers(whole):
 async def test_an_unborn_centenarian_and_other_fields_that_are_refused(whole):
     tomorrow = (date.today() + timedelta(days=2)).isoformat()
     cases = {
-        "nothing": ({name: ... for name in ana()}, ["first_name: required", "last_name: required",
-                     "document_type: required", "document_number: required", "date_of_birth: required"]),
-        "nulls": ({name: None for name in ana()}, ["first_name: required", "last_name: required",
-                  "document_type: required", "document_number: required", "date_of_birth: required"]),
-        "blank": ({"first_name": "  ", "last_name": "", "document_number": "\t"},
-                  ["first_name: required", "last_name: required", "document_number: required"]),
-        "types": ({"first_name": 7, "last_name": ["a"], "document_type": 1, "document_number": 1000000001,
-                   "date_of_birth": 19900411, "area_code": "502", "allergies": "penicillin"},
-                  ["first_name: wrong_type", "last_name: wrong_type", "document_type: wrong_type",
-                   "document_number: wrong_type", "date_of_birth: wrong_type", "area_code: wrong_type",
-                   "allergies: wrong_type"]),
-        "long": ({"first_name": "a" * 129, "last_name": "b" * 129, "second_last_name": "c" * 65,
-                  "document_number": "1" * 65, "phone_number": "1" * 33, "email_address": "a@" + "b" * 260 + ".org"},
-                 ["first_name: too_long", "last_name: too_long", "second_last_name: too_long",
-                  "document_number: too_long", "phone_number: too_long", "email_address: too_long"]),
-        "words": ({"document_type": "cc", "sex": "female"}, ["document_type: invalid_value", "sex: invalid_value"]),
+        "nothing": (
+            {name: ... for name in ana()},
+            [
+                "first_name: required",
+                "last_name: required",
+                "document_type: required",
+                "document_number: required",
+                "date_of_birth: required",
+            ],
+        ),
+        "nulls": (
+            {name: None for name in ana()},
+            [
+                "first_name: required",
+                "last_name: required",
+                "document_type: required",
+                "document_number: required",
+                "date_of_birth: required",
+            ],
+        ),
+        "blank": (
+            {"first_name": "  ", "last_name": "", "document_number": "\t"},
+            ["first_name: required", "last_name: required", "document_number: required"],
+        ),
+        "types": (
+            {
+                "first_name": 7,
+                "last_name": ["a"],
+                "document_type": 1,
+                "document_number": 1000000001,
+                "date_of_birth": 19900411,
+                "area_code": "502",
+                "allergies": "penicillin",
+            },
+            [
+                "first_name: wrong_type",
+                "last_name: wrong_type",
+                "document_type: wrong_type",
+                "document_number: wrong_type",
+                "date_of_birth: wrong_type",
+                "area_code: wrong_type",
+                "allergies: wrong_type",
+            ],
+        ),
+        "long": (
+            {
+                "first_name": "a" * 129,
+                "last_name": "b" * 129,
+                "second_last_name": "c" * 65,
+                "document_number": "1" * 65,
+                "phone_number": "1" * 33,
+                "email_address": "a@" + "b" * 260 + ".org",
+            },
+            [
+                "first_name: too_long",
+                "last_name: too_long",
+                "second_last_name: too_long",
+                "document_number: too_long",
+                "phone_number: too_long",
+                "email_address: too_long",
+            ],
+        ),
+        "words": (
+            {"document_type": "cc", "sex": "female"},
+            ["document_type: invalid_value", "sex: invalid_value"],
+        ),
         "unborn": ({"date_of_birth": tomorrow}, ["date_of_birth: out_of_range"]),
         "no date": ({"date_of_birth": "1990-02-30"}, ["date_of_birth: invalid_format"]),
         "a moment": ({"date_of_birth": "1990-04-11T00:00:00Z"}, ["date_of_birth: invalid_format"]),
@@ -89,10 +158,15 @@ async def test_an_unborn_centenarian_and_other_fields_that_are_refused(whole):
         "area big": ({"area_code": 1000}, ["area_code: out_of_range"]),
         "area boolean": ({"area_code": True}, ["area_code: wrong_type"]),
         "phone": ({"phone_number": "+502 5555"}, ["phone_number: invalid_format"]),
-        "country": ({"nationality_country_code": "GTM", "passport_issuing_country": "ZZ"},
-                    ["nationality_country_code: invalid_value", "passport_issuing_country: invalid_value"]),
+        "country": (
+            {"nationality_country_code": "GTM", "passport_issuing_country": "ZZ"},
+            ["nationality_country_code: invalid_value", "passport_issuing_country: invalid_value"],
+        ),
         "e-mail": ({"email_address": "ana at example"}, ["email_address: invalid_format"]),
-        "e-mail with a header": ({"email_address": "a@example.org\nBcc: b@example.org"}, ["email_address: invalid_format"]),
+        "e-mail with a header": (
+            {"email_address": "a@example.org\nBcc: b@example.org"},
+            ["email_address: invalid_format"],
+        ),
         "DNI": ({"document_type": "DNI", "document_number": "12345678A"}, ["document_number: invalid_value"]),
         "NIE": ({"document_type": "NIE", "document_number": "X1234567A"}, ["document_number: invalid_value"]),
         "NUL": ({"first_name": "A\x00na"}, ["first_name: invalid_value"]),
@@ -102,18 +176,48 @@ async def test_an_unborn_centenarian_and_other_fields_that_are_refused(whole):
         "right to left": ({"last_name": "L\u202eopez"}, ["last_name: invalid_value"]),
         "unknown": ({"zodiac": "aries"}, ["zodiac: unknown_field"]),
         "read-only": ({"patient_id": "pat_0"}, ["patient_id: unknown_field"]),
-        "allergies": ({"allergies": [{"ingredient": "a", "severity": "BAD"}, "latex", {"reaction": "b" * 257}, {"dose": 1}]},
-                      ["allergies[0].severity: invalid_value", "allergies[1]: wrong_type", "allergies[2].ingredient: required",
-                       "allergies[2].reaction: too_long", "allergies[3].ingredient: required", "allergies[3].dose: unknown_field"]),
+        "allergies": (
+            {
+                "allergies": [
+                    {"ingredient": "a", "severity": "BAD"},
+                    "latex",
+                    {"reaction": "b" * 257},
+                    {"dose": 1},
+                ]
+            },
+            [
+                "allergies[0].severity: invalid_value",
+                "allergies[1]: wrong_type",
+                "allergies[2].ingredient: required",
+                "allergies[2].reaction: too_long",
+                "allergies[3].ingredient: required",
+                "allergies[3].dose: unknown_field",
+            ],
+        ),
         "201 allergies": ({"allergies": [{"ingredient": "a"}] * 201}, ["allergies: too_many"]),
-        "guardian": ({"guardian": {"first_name": "Eva", "document_type": "XX", "age": 40}},
-                     ["guardian.last_name: required", "guardian.document_type: invalid_value",
-                      "guardian.document_number: required", "guardian.age: unknown_field"]),
-        "aliases": ({"given_names": "Eva", "surnames": "Ruiz"},
-                    ["given_names: conflicting_fields", "surnames: conflicting_fields"]),
-        "all at once": ({"zodiac": 1, "sex": "x", "date_of_birth": "x", "first_name": None},
-                        ["first_name: required", "date_of_birth: invalid_format", "sex: invalid_value", "zodiac: unknown_field"]),
-    }  # fmt: skip
+        "guardian": (
+            {"guardian": {"first_name": "Eva", "document_type": "XX", "age": 40}},
+            [
+                "guardian.last_name: required",
+                "guardian.document_type: invalid_value",
+                "guardian.document_number: required",
+                "guardian.age: unknown_field",
+            ],
+        ),
+        "aliases": (
+            {"given_names": "Eva", "surnames": "Ruiz"},
+            ["given_names: conflicting_fields", "surnames: conflicting_fields"],
+        ),
+        "all at once": (
+            {"zodiac": 1, "sex": "x", "date_of_birth": "x", "first_name": None},
+            [
+                "first_name: required",
+                "date_of_birth: invalid_format",
+                "sex: invalid_value",
+                "zodiac: unknown_field",
+            ],
+        ),
+    }
 
     answers = await answers_to(whole, {name: ana(**changes) for name, (changes, _) in cases.items()})
 
@@ -138,9 +242,17 @@ async def test_forms_that_are_accepted(whole):
         "DNI": ana(document_type="DNI", document_number="12345678Z"),
         "NIE": ana(document_type="NIE", document_number="X1234567L"),
         "today": ana(date_of_birth=(date.today() - timedelta(days=1)).isoformat()),
-        "minor": ana(document_type=..., document_number=..., guardian={
-            "first_name": "Eva", "last_name": "Ruiz", "document_type": "CC", "document_number": number()}),
-    }  # fmt: skip
+        "minor": ana(
+            document_type=...,
+            document_number=...,
+            guardian={
+                "first_name": "Eva",
+                "last_name": "Ruiz",
+                "document_type": "CC",
+                "document_number": number(),
+            },
+        ),
+    }
 
     answers = await answers_to(whole, cases)
 

@@ -1,4 +1,4 @@
-"""Reads, lists, entity tags, void, resend and PDF (osigu-dialect 1.8, 5.7-5.9, rulings 1.5, 2.4, 2.5, 2.17)."""
+"""Reads, lists, tags, void, resend and PDF (osigu-dialect 1.8, 5.7-5.9, rulings 1.5, 2.4, 2.5, 2.17)."""
 
 from __future__ import annotations
 
@@ -92,8 +92,14 @@ async def test_a_read_has_every_member_of_its_table(whole):
     )
     assert line["substitution_allowed"] is True
     assert told["diagnoses"] == [
-        {"diagnosis_code": "R51", "code": "R51", "coding_system": "ICD-10", "description": told["diagnoses"][0]["description"], "type": None}
-    ]  # fmt: skip
+        {
+            "diagnosis_code": "R51",
+            "code": "R51",
+            "coding_system": "ICD-10",
+            "description": told["diagnoses"][0]["description"],
+            "type": None,
+        }
+    ]
     assert len(told["signature"].split(".")) == 3
     assert told["signed_document_id"]
     expires = datetime.fromisoformat(told["download_url_expires_at"].replace("Z", "+00:00"))
@@ -232,9 +238,11 @@ async def test_a_void_needs_its_reason_and_repeats_without_harm(whole):
         "SUSPENDED",
     )
     assert told["void"] == {
-        "reason": "Patient reports rash.", "reason_code": "PATIENT_REQUEST",
-        "voided_at": first.json()["voided_at"], "doctor_id": whole.doctor_id,
-    }  # fmt: skip
+        "reason": "Patient reports rash.",
+        "reason_code": "PATIENT_REQUEST",
+        "voided_at": first.json()["voided_at"],
+        "doctor_id": whole.doctor_id,
+    }
     assert word(await whole.post(f"{V1}/rx_{'0' * 26}/void", {})) == "404 resource_not_found"
 
 

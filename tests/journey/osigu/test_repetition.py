@@ -135,8 +135,14 @@ async def test_whoever_does_not_wait_is_told_where_to_ask(whole, clinics):
 
 async def test_preferences_that_are_and_are_not_honoured(whole):
     patients = [await whole.patient() for _ in range(6)]
-    cases = {"wait=30": (201, "wait=30"), "wait=61": (201, None), "wait=-1": (201, None), "wait=soon": (201, None),
-             "respond-async, wait=5": (202, "respond-async"), "handling=lenient": (201, None)}  # fmt: skip
+    cases = {
+        "wait=30": (201, "wait=30"),
+        "wait=61": (201, None),
+        "wait=-1": (201, None),
+        "wait=soon": (201, None),
+        "respond-async, wait=5": (202, "respond-async"),
+        "handling=lenient": (201, None),
+    }
     answers = await asyncio.gather(
         *(whole.post(V1, whole.order(one), Prefer=said) for one, said in zip(patients, cases, strict=True))
     )

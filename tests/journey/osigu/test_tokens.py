@@ -119,7 +119,7 @@ async def test_the_eleventh_token_of_a_minute_is_refused(ask, made):
 
 
 async def test_failures_count_too_but_a_stranger_locks_nobody_out(ask, made):
-    client_id, _, secret = made.credentials["tokens-3"].partition(":")
+    client_id, _, _secret = made.credentials["tokens-3"].partition(":")
     failures = [await ask("", CLIENT_CREDENTIALS, credentials=f"{client_id}:wrong") for _ in range(11)]
     right = await ask("tokens-4", CLIENT_CREDENTIALS)
 
