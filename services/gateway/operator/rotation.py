@@ -34,7 +34,7 @@ async def rotate(pool: Pool, data_key: str, *, say: Say, sleep: Sleep = asyncio.
     for _ in range(ROUNDS_MAX):
         moved = 0
         for column in COLUMNS:
-            moved += await _move_all(pool, column, key_id, say)
+            moved += await _move_all(pool, data_key, column, key_id, say)
         async with database.transaction(pool) as conn:
             left = await data_keys.left(conn, key_id)
         if not left:
@@ -51,11 +51,11 @@ async def _wait(used_from: datetime, key_id: int, say: Say, sleep: Sleep) -> Non
         await sleep(seconds)
 
 
-async def _move_all(pool: Pool, column: Column, key_id: int, say: Say) -> int:
+async def _move_all(pool: Pool, data_key: str, column: Column, key_id: int, say: Say) -> int:
     after: tuple[int, int] | None = (0, 0)
     moved = 0
     while after is not None:
-        count, after = await _move(pool, column, key_id, after)
+        count, after = await _move(pool, data_key, column, key_id, after)
         moved += count
         if count:
             say(f"{column.table}.{column.name}: {moved} moved")
@@ -63,12 +63,14 @@ async def _move_all(pool: Pool, column: Column, key_id: int, say: Say) -> int:
 
 
 async def _move(
-    pool: Pool, column: Column, key_id: int, after: tuple[int, int]
+    pool: Pool, data_key: str, column: Column, key_id: int, after: tuple[int, int]
 ) -> tuple[int, tuple[int, int] | None]:
     """One batch; a batch that meets the handlers' locks the wrong way round is tried again."""
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
             async with database.transaction(pool) as conn:
+                # Nothing is sealed under keys that were read too long ago, and many batches take long.
+                await data_keys.read(conn, data_key, now=clock.now())
                 return await data_keys.move(conn, column, key_id, after)
         except Unavailable:
             if attempt == ATTEMPTS_MAX:
