@@ -433,3 +433,30 @@ async def test_commands_provoke_each_row_of_the_domain(service: Service, code: s
     outcome = await IN_THE_DOMAIN[code](service)
 
     assert outcome.code == code
+
+
+async def test_a_pharmacy_that_read_another_version_of_its_dispensation_is_told(clinic: Clinic) -> None:
+    await otp.hold(clinic.on)
+    path = f"{STARTS}/{otp.HELD}"
+    present = (await clinic.on.get(PHARMACY_CLIENT, path)).headers["etag"]
+    line = {"id": ids.spell("rxi", known.ITEM), "price": 1, "taxes": 0, "quantity": 1}
+    writes = (
+        ("PUT", path, {"products": [line]}),
+        ("POST", f"{path}/complete", otp.RECEIPT),
+        ("POST", f"{path}/cancel", {}),
+    )
+
+    for method, where, body in writes:
+        answers = [
+            await clinic.on.ask(
+                PHARMACY_CLIENT,
+                method,
+                where,
+                json=body,
+                headers={"If-Match": tag, "Prefer": "respond-async"},
+            )
+            for tag in ('"other"', present, "*")
+        ]
+
+        assert [one.status_code for one in answers] == [412, 202, 202], where
+        assert (answers[0].json()["code"], answers[0].json()["retryable"]) == ("version_mismatch", False)

@@ -12,7 +12,6 @@ from contracts.values import DispensationLine, Product, Receipt
 from services.gateway.checks import verification
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.checks.verification import Shown
-from services.gateway.messages.errors import Problem
 
 LINES_MAX: Final = 30
 QUANTITY_MAX: Final = 9999
