@@ -19,6 +19,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.catalog import TOPICS
+from shared.topics import DEAD_PARTITIONS
 
 TIMEOUT_SECONDS = 65.0
 _numbers = itertools.count(1)
@@ -146,7 +147,7 @@ async def following(kafka: str, topic: str) -> AsyncIterator[Follower]:
     """Follow a public topic from now on, as any pharmacy may."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="latest")
     await consumer.start()
-    partitions = TOPICS[topic.removesuffix("-dead")].partitions
+    partitions = TOPICS[topic].partitions if topic in TOPICS else DEAD_PARTITIONS
     consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
     await consumer.seek_to_end()
     for partition in consumer.assignment():

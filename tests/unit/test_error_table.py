@@ -14,14 +14,13 @@ ROOT = Path(__file__).parents[2]
 RAISING = {"Problem": 0, "Refused": 0, "refused": 0, "Entry": 1, "Refusal": 1, "fail": 1}
 # The rows of the state table (R1 to R6) are named beside codes.
 CODE = re.compile(r"[a-z]+(_[a-z]+)*")
+FOLDERS = ("services/gateway", "services/prescription/domain")
+
 # What the domain refuses in the other dialect alone, which has a table of its own.
 OTHER_DIALECT = frozenset(
-    {
-        *("items_incomplete", "items_limit", "items_required", "last_item"),
-        *("policy_refused", "unacknowledged_interactions"),
-    }
+    {"reason_required", "items_limit", "last_item", "items_incomplete", "missing", "items_required"}
+    | {"not_in_future", "unacknowledged_interactions", "policy_refused"}
 )
-FOLDERS = ("services/gateway", "services/prescription/domain")
 
 
 def raise_sites() -> Iterator[tuple[str, str]]:

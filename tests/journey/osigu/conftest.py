@@ -135,3 +135,8 @@ async def clinics(platform: Platform, made: Made) -> AsyncIterator[Clinics]:
 @pytest.fixture
 async def whole(clinics: Clinics) -> Whole:
     return await clinics("full")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Time moves for everybody: tests that move it run last."""
+    items.sort(key=lambda item: "later" in getattr(item, "fixturenames", ()))
