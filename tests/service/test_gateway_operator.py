@@ -13,7 +13,7 @@ from services.gateway.operator.words import parser
 from services.gateway.store import catalogue, clients, providers
 from shared import clock, database
 from shared.errors import NotFound, Unavailable
-from tests.gateway import NAMED, NORTE, PRODUCTS, Serving, product, released, serving
+from tests.gateway import CLINIC_CLIENT, NAMED, NORTE, PRODUCTS, Serving, product, released, serving
 from tests.infrastructure import Database
 from tests.service.conftest import kinds, said
 
@@ -80,6 +80,21 @@ async def test_a_doctor_whose_standing_changes_is_announced_once(gateway: Servin
     told = (await said(gateway.owner))[before:]
     assert kinds(told) == ["DoctorStandingChanged"] * 2
     assert [(one.message.version, one.message.active) for one in told] == [(1, True), (2, False)]  # type: ignore[union-attr]
+
+
+async def test_a_doctor_is_confirmed_once_and_only_one_of_the_provider(
+    gateway: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (marta,) = (await gateway.get(CLINIC_CLIENT, "/ehr/v1/doctors")).json()["data"]
+    await gateway.owner.execute("UPDATE doctor SET registration_status = 'PENDING_VERIFICATION'")
+
+    for _ in range(2):
+        await do(gateway, "confirm-doctor", NORTE, marta["doctor_id"])
+
+    assert capsys.readouterr().out.splitlines()[-2:] == ["confirmed", "as it was"]
+    for stranger in ("doc_0", "doc_" + "0" * 26):
+        with pytest.raises(NotFound):
+            await do(gateway, "confirm-doctor", NORTE, stranger)
 
 
 async def test_settings_and_credentials_leave_an_audit_without_secrets(

@@ -35,6 +35,7 @@ from tests import prescriptions as known
 from tests.gateway import (
     CLINIC_CLIENT,
     DOCTOR_CLIENT,
+    MARTA,
     NAMED,
     NORTE,
     OTHER_CLIENT,
@@ -382,6 +383,27 @@ async def test_a_known_document_with_another_name_is_a_conflict(clinic):
 
     assert (answer.status_code, answer.json()["code"]) == (422, "patient_conflict")
     assert codes(answer) == [("patient", "patient_conflict")]
+
+
+async def test_an_issued_prescription_keeps_its_patient_and_doctor_as_they_were(clinic):
+    id = (await clinic.issue()).json()["prescription_id"]
+    doctor_id = (await clinic.shown(id))["doctor"]["doctor_id"]
+    doctor = MARTA.model_dump(mode="json", exclude={"doctor_id"}, exclude_none=True)
+
+    moved = await clinic.on.ask(
+        CLINIC_CLIENT, "PUT", f"/ehr/v1/patients/{clinic.patient_id}", json=ANA | {"first_name": "Anabel"}
+    )
+    renamed = await clinic.on.ask(
+        CLINIC_CLIENT, "PUT", f"/ehr/v1/doctors/{doctor_id}", json=doctor | {"given_names": "Martina"}
+    )
+    await clinic.issue()
+    read = await clinic.shown(id)
+
+    assert (moved.status_code, renamed.status_code) == (200, 200)
+    assert (read["patient"]["first_name"], read["doctor"]["name"]) == ("Ana", "Marta Ruiz Soler")
+    command = (await clinic.said(IssuePrescription))[-1]
+    assert (command.patient.first_name, command.patient.facts_version) == ("Anabel", 2)
+    assert command.doctor.given_names == "Martina"
 
 
 async def test_a_prescription_is_read_under_every_prefix_and_by_nobody_else(clinic):

@@ -11,7 +11,16 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.message import Command
 from contracts.values import DispensationStatus
-from services.gateway.api.context import Body, Gateway, Parameters, Parts, etag_of, require, respond
+from services.gateway.api.context import (
+    Body,
+    Gateway,
+    Parameters,
+    Parts,
+    check_match,
+    etag_of,
+    require,
+    respond,
+)
 from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
@@ -133,14 +142,16 @@ async def start_dispensation(request: Request, caller: Writer, body: Body, gatew
         scopes=("dispensing:write",),
         body=_UPDATE,
         required=("products",),
-        errors=("resource_not_found", "over_quantity", *MET, *WRITES_CONTENT),
+        errors=("resource_not_found", "over_quantity", "version_mismatch", *MET, *WRITES_CONTENT),
     ),
 )
 async def update_dispensation(
     request: Request, caller: Writer, body: Body, gateway: Parts, dispensation_id: str
 ) -> Response:
     """Replace the lines of the own live dispensation; its time does not start anew."""
-    return await _write(request, caller, body, gateway, _of_claim(dispensation_id, dispensing.update))
+    return await _write(
+        request, caller, body, gateway, _of_claim(request, dispensation_id, dispensing.update)
+    )
 
 
 @router.post(
@@ -152,6 +163,7 @@ async def update_dispensation(
         required=("amount", "document_number", "document_date"),
         errors=(
             *("resource_not_found", "amount_mismatch", "verification_required", "verification_invalid"),
+            "version_mismatch",
             *MET,
             *WRITES_CONTENT,
         ),
@@ -161,7 +173,9 @@ async def complete_dispensation(
     request: Request, caller: Writer, body: Body, gateway: Parts, dispensation_id: str
 ) -> Response:
     """Hand over what the lines say; the same receipt again changes nothing."""
-    return await _write(request, caller, body, gateway, _of_claim(dispensation_id, dispensing.complete))
+    return await _write(
+        request, caller, body, gateway, _of_claim(request, dispensation_id, dispensing.complete)
+    )
 
 
 @router.post(
@@ -170,14 +184,16 @@ async def complete_dispensation(
         "Cancel it",
         scopes=("dispensing:write",),
         body=_CANCEL,
-        errors=("resource_not_found", "void_window_closed", *MET, *WRITES_CONTENT),
+        errors=("resource_not_found", "void_window_closed", "version_mismatch", *MET, *WRITES_CONTENT),
     ),
 )
 async def cancel_dispensation(
     request: Request, caller: Writer, body: Body, gateway: Parts, dispensation_id: str
 ) -> Response:
     """End the own live dispensation, or take a completed one back within its window."""
-    return await _write(request, caller, body, gateway, _of_claim(dispensation_id, dispensing.cancel))
+    return await _write(
+        request, caller, body, gateway, _of_claim(request, dispensation_id, dispensing.cancel)
+    )
 
 
 @router.get(
@@ -220,8 +236,7 @@ async def get_dispensation(
     """The pharmacy's own dispensation as it stands."""
     claim = await _own(gateway, caller, dispensation_id)
     answer = Answer(200, messages.dispensation(claim.prescription, claim.dispensation))
-    etag = etag_of("dsp", claim.dispensation.dispensation_id, claim.prescription.revision)
-    return respond(request, answer, etag=etag)
+    return respond(request, answer, etag=_etag(claim))
 
 
 @router.get(
@@ -264,13 +279,22 @@ async def get_code(request: Request, caller: Reader, gateway: Parts, code: str) 
     return respond(request, Answer(200, messages.code(found.prescription)), etag=etag)
 
 
-def _of_claim(dispensation_id: str, build: BuildFromClaim) -> Build:
+def _of_claim(request: Request, dispensation_id: str, build: BuildFromClaim) -> Build:
     async def from_claim(conn: Connection, asked: Asked, body: Mapping[str, Any]) -> Command | Problem:
         found = ids.find("dsp", dispensation_id)
         claim = found and await store.find(conn, asked.tenant_id, found, now=asked.now)
-        return await build(conn, asked, body, claim) if claim else Problem("resource_not_found")
+        if not claim:
+            return Problem("resource_not_found")
+        command = await build(conn, asked, body, claim)
+        if not isinstance(command, Problem):
+            check_match(request, _etag(claim))
+        return command
 
     return from_claim
+
+
+def _etag(claim: Claim) -> str:
+    return etag_of("dsp", claim.dispensation.dispensation_id, claim.prescription.revision)
 
 
 async def _write(
