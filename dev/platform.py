@@ -141,6 +141,7 @@ class Platform:
             smtp_port=self.smtp_port,
             public_url=self.outside.get("GATEWAY_BASE_URL", self.url),
             secret_key=secrets.keep(self._secrets, "gateway-secret-key"),
+            data_key=secrets.keep(self._secrets, "gateway-data-key"),
             signing_key_dir=self.data / "signing-keys",
             signing_key_password=secrets.keep_password(self._secrets, "signing-key-password"),
         )

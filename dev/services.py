@@ -58,6 +58,7 @@ class Surroundings:
     smtp_port: int
     public_url: str
     secret_key: str
+    data_key: str
     signing_key_dir: Path
     signing_key_password: str
 
@@ -88,6 +89,7 @@ def _own(service: str, around: Surroundings) -> dict[str, str]:
                 "HOST": "127.0.0.1",
                 "BASE_URL": around.public_url,
                 "SECRET_KEY": around.secret_key,
+                "DATA_KEY": around.data_key,
             }
         case "signing":
             return {"KEY_DIR": str(around.signing_key_dir), "KEY_PASSWORD": around.signing_key_password}

@@ -1,6 +1,6 @@
 """A whole pharmacy over Kafka: follow what happens to prescriptions, report, and match the outcomes.
 
-    python examples/pharmacy_kafka.py RX-2026-9182407133560285
+    PYTHONPATH=. python examples/pharmacy_kafka.py RX-2026-9182407133560285
 
 reads the addresses and a client's credentials from the environment, as `make run` writes them to `.run/env`:
 RECEPTA_URL, RECEPTA_KAFKA, RECEPTA_PHARMACY_CLIENT. It claims the code, hands everything over, and prints

@@ -35,7 +35,7 @@ from shared.work import Worker, Works
 RETRY_SECONDS: Final = 0.5
 BATCH_SECONDS_MAX: Final = 60.0
 PRUNE_SECONDS: Final = 3600.0
-# The default looks for garbage after 700 new values, a hundred times in one busy batch, and finds next to none.
+# The default looks for garbage after 700 new values: a hundred times in one busy batch, for next to none.
 GARBAGE_VALUES: Final = 20_000
 GARBAGE_GENERATIONS: Final = (20, 20)
 WATCH_SECONDS: Final = 1.0

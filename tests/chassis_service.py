@@ -208,6 +208,7 @@ def commit_first() -> None:
 def write_outbox_outside() -> None:
     """The fault of most producers: what is said is stored after the transaction that makes it true."""
     honest_write = outbox.write
+    unfinished: set[asyncio.Task[None]] = set()
 
     async def write(conn: Connection, rows: Sequence[outbox.Row]) -> None:
         pool = database.pool_in_use()
@@ -217,7 +218,10 @@ def write_outbox_outside() -> None:
             async with database.transaction(pool) as conn:
                 await honest_write(conn, rows)
 
-        database.after_commit(lambda: asyncio.get_running_loop().create_task(later()))
+        def soon() -> None:
+            unfinished.add(asyncio.get_running_loop().create_task(later()))
+
+        database.after_commit(soon)
 
     outbox.write = write
 

@@ -21,6 +21,7 @@ from services.gateway.handlers import handlers
 from services.gateway.operator import provisioning
 from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, Limits
 from services.gateway.settings import Settings
+from services.gateway.store import data_keys
 from shared import clock, database
 from shared.database import Pool
 from tests.infrastructure import Database
@@ -28,6 +29,7 @@ from tests.service.conftest import Deliver
 
 BASE_URL = "http://rx.test"
 SECRET_KEY = "a secret key of the tests, long enough"
+DATA_KEY = "a-data-key-of-the-tests-long-enough-too"
 NAMES = UUID("6f7a3a0e-4c52-4ea6-8f7e-0d6a7cf0a001")
 RELEASE = "test-1"
 
@@ -62,6 +64,7 @@ def settings(url: str) -> Settings:
         instance="gateway-0",
         base_url=BASE_URL,
         secret_key=SecretStr(SECRET_KEY),
+        data_key=SecretStr(DATA_KEY),
     )
 
 
@@ -114,6 +117,8 @@ async def serving(made: Database, *, limits: Limits | None = None) -> AsyncItera
     chosen = settings(made.url)
     owner = await database.open_pool(made.url, role=chosen.database_role, max_size=4)
     pool = await database.open_pool(made.url, max_size=4)
+    async with database.transaction(owner) as conn:
+        await data_keys.read(conn, DATA_KEY, now=clock.now())
     async with Commands(pool=pool, owner=owner, settings=chosen) as commands:
         door = Door(owner, chosen)
         gateway = Gateway(chosen, pool, owner, door, Grants(owner, door, chosen), commands, Well())

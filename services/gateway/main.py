@@ -22,7 +22,8 @@ from services.gateway.auth.keys import VERIFIES_AFTER, WrongSecretKey
 from services.gateway.commands import Commands
 from services.gateway.handlers import handlers, reports
 from services.gateway.settings import Settings
-from services.gateway.store import catalogue, directory, requests, token_keys
+from services.gateway.store import at_rest, catalogue, data_keys, directory, requests, token_keys
+from services.gateway.store.data_keys import WrongDataKey
 from shared import clock, database, outbox, service, telemetry
 from shared.database import Pool
 from shared.errors import Unavailable
@@ -42,7 +43,9 @@ log = structlog.get_logger()
 async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     """All parts of one instance, for as long as it serves."""
     async with (
-        service.started(handlers, settings, ready=_has_catalogue) as running,
+        service.started(
+            handlers, settings, ready=_has_catalogue, resources=lambda owner: _data_keys(owner, settings)
+        ) as running,
         _requests_pool(settings, running.pool) as pool,
         Commands(pool=pool, owner=running.pool, settings=settings) as commands,
     ):
@@ -73,6 +76,35 @@ async def _requests_pool(settings: Settings, owner: Pool) -> AsyncIterator[Pool]
         await pool.close()
 
 
+@contextlib.asynccontextmanager
+async def _data_keys(pool: Pool, settings: Settings) -> AsyncIterator[None]:
+    """Read before the first handler runs, and again and again."""
+    await _read_data_keys(pool, settings)
+    learning = asyncio.create_task(_learn_data_keys(pool, settings))
+    try:
+        yield
+    finally:
+        learning.cancel()
+
+
+async def _read_data_keys(pool: Pool, settings: Settings) -> None:
+    async with database.transaction(pool) as conn:
+        await data_keys.read(conn, settings.data_key.get_secret_value(), now=clock.now())
+
+
+async def _learn_data_keys(pool: Pool, settings: Settings) -> None:
+    """Know a new key before the first value is under it; at once, should one be met."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(at_rest.keyring.wanted.wait(), at_rest.READ_AGAIN_SECONDS)
+        try:
+            await _read_data_keys(pool, settings)
+            at_rest.keyring.wanted.clear()
+        except Exception as error:
+            log.warning("data_keys_not_read", **telemetry.failure(error))
+        await asyncio.sleep(1.0)
+
+
 async def _has_catalogue(pool: Pool) -> bool:
     async with database.transaction(pool) as conn:
         return await catalogue.is_there(conn)
@@ -87,6 +119,7 @@ async def _tidy(pool: Pool) -> None:
             async with database.transaction(pool) as conn:
                 await directory.forget_unrevealed(conn, before=now - UNREVEALED_KEPT, limit=TIDY_ROWS_MAX)
                 await token_keys.forget_token_keys(conn, superseded_before=now - VERIFIES_AFTER)
+                await data_keys.forget_unused(conn, now=now)
             await requests.prune(pool, now=now)
         except Exception as error:
             log.warning("tidying_interrupted", **telemetry.failure(error))
@@ -103,7 +136,7 @@ def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 gateway = await stack.enter_async_context(opened(settings))
-            except (WrongTopics, MigrationsDiffer, Unavailable, WrongSecretKey) as error:
+            except (WrongTopics, MigrationsDiffer, Unavailable, WrongSecretKey, WrongDataKey) as error:
                 refusal.append(str(error))
                 raise
             yield gateway

@@ -18,6 +18,10 @@ class Settings(ServiceSettings):
     secret_key: SecretStr = Field(min_length=32)
     """What encrypts token keys at rest and signs download links; the same on all instances."""
 
+    data_key: SecretStr = Field(min_length=32)
+    """What encrypts the keys of patients' data at rest, the same on all instances; older ones after it, until
+    `rotate-data-key` has put everything under the first."""
+
     environment: Literal["sandbox", "production"] = "sandbox"
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)

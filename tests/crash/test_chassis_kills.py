@@ -20,13 +20,13 @@ from shared import database, outbox, topics
 from shared.database import Pool
 from tests.chassis_service import CATALOGUE, EFFECTS, Answered, happened
 from tests.infrastructure import Database, until
+from tests.service.chassis_ground import OUTCOMES, begin_at_the_end
 
 MESSAGES = 3_000
 THINGS = 50
 KILLS = 8
 # Longer than a partition waits for a process that was killed.
 STILL_SECONDS = 12
-OUTCOMES = "chassis-outcomes-v1"
 
 
 @dataclass
@@ -34,6 +34,7 @@ class Processes:
     """Two slots of the service, each restarted when it is killed."""
 
     environment: dict[str, str]
+    group: str
     log: Path
     _running: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
 
@@ -68,13 +69,14 @@ class Counted:
 @asynccontextmanager
 async def two_processes(kafka: str, url: str, tmp_path: Path, **more: str) -> AsyncIterator[Processes]:
     await topics.create(kafka)
+    group = f"kills-{tmp_path.name}"
     environment = dict(os.environ) | {
         "CHASSIS_DATABASE_URL": url,
         "CHASSIS_KAFKA_BOOTSTRAP": kafka,
-        "CHASSIS_GROUP": f"kills-{tmp_path.name}",
+        "CHASSIS_GROUP": group,
         **more,
     }
-    processes = Processes(environment, tmp_path / "log")
+    processes = Processes(environment, group, tmp_path / "log")
     try:
         yield processes
     finally:
@@ -104,22 +106,13 @@ async def count(kafka: str, pool: Pool, begun: dict[TopicPartition, int]) -> Cou
     return Counted([row["number"] for row in rows], by_thing, announced)
 
 
-async def ends_of(kafka: str, topic: str) -> dict[TopicPartition, int]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in range(TOPICS[topic].partitions)]
-        return dict(await consumer.end_offsets(partitions))
-    finally:
-        await consumer.stop()
-
-
 async def run_with_kills(kafka: str, url: str, tmp_path: Path, **more: str) -> Counted:
     pool = await database.open_pool(url, max_size=4)
     try:
         await pool.execute(EFFECTS)
         async with two_processes(kafka, url, tmp_path, **more) as processes:
-            begun = await ends_of(kafka, OUTCOMES)
+            ends = await begin_at_the_end(kafka, processes.group)
+            begun = {partition: end for partition, end in ends.items() if partition.topic == OUTCOMES}
             for slot in range(2):
                 await processes.start(slot)
             sending = asyncio.create_task(_send(pool))
@@ -167,7 +160,7 @@ async def _settled(pool: Pool) -> None:
 @pytest.fixture
 async def url(database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch) -> str:
     for name, topic in CATALOGUE.items():
-        monkeypatch.setitem(TOPICS, name, topic)  # type: ignore[misc]
+        monkeypatch.setitem(TOPICS, name, topic)
     return (await database("chassis")).url
 
 

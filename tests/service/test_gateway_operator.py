@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.messages import provider_settings
 from services.gateway.operator import seed
 from services.gateway.operator.words import parser
 from services.gateway.store import catalogue, clients, providers
@@ -105,6 +106,68 @@ async def test_settings_and_credentials_leave_an_audit_without_secrets(
     await do(gateway, "revoke-key", NORTE, "backup")
     async with database.transaction(gateway.owner) as conn:
         assert await clients.find_key(conn, digest, now=clock.now()) is None
+
+
+# For each setting of 1.9 and ruling 2.10: a value that is not its default, and one that it cannot have.
+VALUES = {
+    "country": ("CO", "Colombia"),
+    "language": ("pt", "fr"),
+    "time_zone": ("America/Bogota", "Bogota"),
+    "currency": ("COP", "pesos"),
+    "safety_policy": ("advise", "ignore"),
+    "doctor_registration_check": ("registry", "none"),
+    "prescription_validity_days": ("60", "0"),
+    "diagnosis_required": ("false", "no"),
+    "allowed_versions": ("v1.1", "v3"),
+    "national_repository_id": ("ES-REPO-DEV-0001", None),
+    "electronic_controlled": ("II,III", None),
+    "otp_policy": ("always", "sometimes"),
+    "substitution_policy": ("any_with_reason", "any"),
+    "dispensation_timeout_min": ("1", "0"),
+    "dispensation_void_window_h": ("48", "-1"),
+    "deliver_on_issue": ("EMAIL", "SMS"),
+    "download_url_ttl_h": ("12", "0"),
+    "max_medications": ("20", "31"),
+    "event_retention_days": ("30", "29"),
+}
+
+
+def test_every_setting_has_its_example() -> None:
+    assert set(VALUES) == set(provider_settings.NAMES)
+
+
+async def test_each_setting_is_changed_by_command_with_one_audit_entry_and_a_wrong_value_with_none(
+    gateway: Serving,
+) -> None:
+    tenant = gateway.tenants[NORTE]
+    before = await gateway.owner.fetchval("SELECT max(audit_id) FROM audit")
+    for name, (value, wrong) in VALUES.items():
+        await do(gateway, "set-setting", NORTE, name, value)
+        await do(gateway, "set-setting", NORTE, name, value)
+        if wrong is not None:
+            with pytest.raises(provider_settings.WrongSetting):
+                await do(gateway, "set-setting", NORTE, name, wrong)
+
+    rows = await gateway.owner.fetch(
+        """
+        SELECT tenant_id, actor, what, subject, value
+          FROM audit
+         WHERE audit_id > $1
+         ORDER BY audit_id
+        """,
+        before,
+    )
+    assert [tuple(row) for row in rows] == [
+        (tenant, "operator", "setting_changed", name, value) for name, (value, _) in VALUES.items()
+    ]
+    async with database.transaction(gateway.owner) as conn:
+        kept = (await providers.provider(conn, tenant)).settings
+    for name, (value, _) in VALUES.items():
+        found = getattr(kept, name)
+        expected = set(value.split(",")) if isinstance(found, frozenset) else value
+        assert (set(found) if isinstance(found, frozenset) else str(found).lower()) == (
+            expected if isinstance(expected, set) else expected.lower()
+        ), name
 
 
 async def test_the_seed_may_be_sown_again_and_its_credentials_stay_the_same(

@@ -24,11 +24,12 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.ids import spell
 from services.gateway.settings import Settings
-from services.gateway.store import requests, views
+from services.gateway.store import at_rest, data_keys, requests, views
 from shared import clock, ids
-from shared.database import Pool
+from shared.database import Pool, transaction
 from shared.errors import Unavailable
 from tests import prescriptions as known
+from tests.gateway import DATA_KEY
 from tests.infrastructure import Database, until
 from tests.service.conftest import Deliver, kinds, open_pool_at, said
 
@@ -106,6 +107,7 @@ def settings(url: str) -> Settings:
         instance="gateway-0",
         base_url="https://rx.example.org",
         secret_key=SecretStr("invented for this test, 32 letters"),
+        data_key=SecretStr(DATA_KEY),
     )
 
 
@@ -114,6 +116,8 @@ async def desk(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[
     made = await database("gateway")
     owner = await open_pool_at(made.url, role="gateway_owner")
     pool = await open_pool_at(made.url, max_size=12)
+    async with transaction(owner) as conn:
+        await data_keys.read(conn, DATA_KEY, now=clock.now())
     try:
         async with Commands(pool=pool, owner=owner, settings=settings(made.url)) as commands:
             yield Desk(made, owner, pool, commands, Deliver(handlers, owner))
@@ -406,10 +410,12 @@ async def test_a_pharmacy_is_shown_its_dispensation_without_what_it_never_sees(d
     state = known.prescription(dispensations=(known.dispensation(),), notes="Only for the clinic")
 
     await desk.deliver(known.changed(state))
-    row = await desk.owner.fetchrow("SELECT tenant_id, owner_id, state FROM dispensation_view")
+    row = await desk.owner.fetchrow(
+        "SELECT tenant_id, owner_id, dispensation_id, state FROM dispensation_view"
+    )
 
     assert (row["tenant_id"], row["owner_id"]) == (known.PHARMACY, known.TENANT)
-    kept = row["state"].decode()
+    kept = at_rest.DISPENSATION.open(row["state"], known.PHARMACY, row["dispensation_id"]).decode()
     assert "Ana" in kept
     for secret in ("Only for the clinic", "R51", "ana@example.org", "c2ln"):
         assert secret not in kept

@@ -13,9 +13,13 @@ from joserfc.jwk import KeySet
 
 from contracts.signing_events import SealKeyPublished
 from services.gateway.auth.door import Door
+from services.gateway.auth.keys import VERIFIES_AFTER
+from services.gateway.auth.tokens import key_id_of
 from services.gateway.messages.errors import Problem
 from services.gateway.operator import provisioning
 from services.gateway.operator.provisioning import Limits
+from services.gateway.operator.words import parser
+from services.gateway.store import token_keys
 from shared import clock, database
 from tests.gateway import (
     BASE_URL,
@@ -228,6 +232,56 @@ async def test_two_instances_share_one_first_key_and_a_new_one_waits_a_day(gatew
     assert (await doors[0].signing_key()).key_id == second
 
 
+async def published(gateway: Serving) -> set[str]:
+    keys = (await gateway.http.get("/.well-known/jwks.json")).json()["keys"]
+    return {str(one["kid"]) for one in keys}
+
+
+async def signed_with(gateway: Serving) -> tuple[str, str]:
+    """A new token, and the key it names."""
+    token = str((await gateway.token(PHARMACY_CLIENT)).json()["access_token"])
+    return token, str(key_id_of(token))
+
+
+async def tidied(gateway: Serving) -> None:
+    """What the gateway does every hour."""
+    async with database.transaction(gateway.owner) as conn:
+        await token_keys.forget_token_keys(conn, superseded_before=clock.now() - VERIFIES_AFTER)
+
+
+async def test_a_new_key_is_published_a_day_before_it_signs_and_the_old_one_long_after(
+    gateway: Serving,
+) -> None:
+    _, old = await signed_with(gateway)
+    words = parser().parse_args(["rotate-token-key"])
+    await words.act(words, gateway.owner, gateway.settings)
+    clock.shift(timedelta(seconds=30))
+    [new] = await published(gateway) - {old}
+
+    clock.shift(timedelta(hours=23, minutes=59))
+    last, still_old = await signed_with(gateway)
+    written = clock.now()
+    assert (still_old, await published(gateway)) == (old, {old, new})
+    clock.shift(timedelta(minutes=2))
+    assert (await signed_with(gateway))[1] == new
+    headers = {"Authorization": f"Bearer {last}"}
+    answer = await gateway.http.get("/arc/v1/providers/products", headers=headers)
+    assert answer.status_code == 200
+
+    # The last token of the old key lives an hour; its key is published for two more, and far longer.
+    clock.shift(timedelta(hours=3))
+    await tidied(gateway)
+    assert await published(gateway) == {old, new}
+    # A report of its last minute may wait a week in Kafka before it is looked at.
+    clock.shift(timedelta(days=7, hours=20))
+    await tidied(gateway)
+    assert (await gateway.gateway.door.bearer(last, at=written)).client == PHARMACY_CLIENT
+    clock.shift(timedelta(hours=2))
+    await tidied(gateway)
+    assert await published(gateway) == {new}
+    assert (await signed_with(gateway))[1] == new
+
+
 async def test_a_token_on_a_record_is_judged_by_when_it_was_written(gateway: Serving) -> None:
     written = clock.now()
     token = (await gateway.token(PHARMACY_CLIENT)).json()["access_token"]
@@ -264,7 +318,11 @@ async def test_seal_keys_are_served_as_signing_publishes_them(gateway: Serving) 
     [
         ("GET", "/nowhere", {}, None, 404, "operation_not_offered"),
         ("GET", "/v3/anything", {}, None, 404, "operation_not_offered"),
-        ("POST", "/ehr/v1/doctors", {}, None, 404, "operation_not_offered"),
+        ("GET", "/webhooks/v1/subscriptions", {}, None, 404, "operation_not_offered"),
+        ("POST", "/webhooks/v1/subscriptions", {}, None, 404, "operation_not_offered"),
+        ("GET", "/v1/sponsors", {}, None, 404, "operation_not_offered"),
+        ("GET", "/arc/v1/authorizations", {}, None, 404, "operation_not_offered"),
+        ("POST", "/ehr/v2/prescriptions", {}, None, 404, "operation_not_offered"),
         ("GET", "/ehr/v1/patients/", {}, None, 404, "operation_not_offered"),
         ("PATCH", "/ehr/v1/patients", {}, None, 405, "method_not_allowed"),
         ("GET", PATIENTS, {"Accept": "text/html"}, None, 406, "not_acceptable"),

@@ -24,6 +24,10 @@ from shared import clock
 from tests.service import prescriptions as some
 from tests.service.prescriptions import CLINIC, CRITICAL, ID, NOON, PATIENT, Service, names, only
 
+MINOR = CRITICAL.model_copy(
+    update={"severity": values.Severity.MINOR, "rule_id": "f:minor", "ingredients": ("warfarin",)}
+)
+
 
 @pytest.fixture
 async def service(open_pool, monkeypatch) -> AsyncIterator[Service]:
@@ -162,11 +166,51 @@ async def test_the_same_order_with_the_finding_acknowledged_is_issued(service):
     assert answer.prescription.unmatched_acknowledgements == ("k1:minor:feed",)
 
 
-async def test_a_provider_that_wants_advice_alone_is_not_stopped(service):
-    command = some.issue(policy=values.Policy(safety_policy="advise"))
-    (asked,) = only(await service.hears(command), SafetyCheckRequested)
+async def test_a_provider_that_wants_advice_alone_is_not_stopped_and_is_told_of_all_findings(service):
+    advise = values.Policy(safety_policy="advise")
+    (asked,) = only(await service.hears(some.issue(policy=advise)), SafetyCheckRequested)
 
-    assert names(await service.hears(some.verdict(asked, CRITICAL))) == ["SealRequested"]
+    (sealing,) = await service.hears(some.verdict(asked, MINOR, CRITICAL))
+    (answer,) = only(await service.hears(some.sealed(sealing.message)), CommandSucceeded)
+
+    found = answer.prescription.findings
+    assert [(one.severity, one.acknowledged) for one in found] == [("critical", False), ("minor", False)]
+
+
+async def test_under_advice_an_acknowledgement_that_is_sent_is_kept(service):
+    advise = values.Policy(safety_policy="advise")
+    (first,) = only(await service.hears(some.issue(policy=advise)), SafetyCheckRequested)
+    (sealing,) = await service.hears(some.verdict(first, CRITICAL))
+    (told_of,) = only(await service.hears(some.sealed(sealing.message)), CommandSucceeded)
+    key = told_of.prescription.findings[0].finding_key
+    known = values.Acknowledgement(finding_key=key, reason="Stent; INR weekly.")
+
+    (asked,) = only(
+        await service.hears(some.issue(number=1, policy=advise, acknowledged=(known,))), SafetyCheckRequested
+    )
+    (sealing,) = await service.hears(some.verdict(asked, CRITICAL))
+    (answer,) = only(await service.hears(some.sealed(sealing.message)), CommandSucceeded)
+
+    (finding,) = answer.prescription.findings
+    assert (finding.acknowledged, finding.acknowledged_by) == (True, some.DOCTOR)
+    assert finding.acknowledgement_reason == "Stent; INR weekly."
+
+
+async def test_what_the_order_says_beside_its_items_is_kept_with_the_prescription(service):
+    ibuprofen = values.Allergy(ingredient="ibuprofeno", severity="SEVERE", reaction="urticaria")
+    said = {
+        "allergies": (ibuprofen,),
+        "confidential": True,
+        "notes": "Con comida.",
+        "laboratory_notes": "INR semanal.",
+        "diagnostic_test_notes": "ECG en un mes.",
+    }
+
+    (answer,) = only(await service.issues(some.issue(**said)), CommandSucceeded)
+
+    kept = answer.prescription
+    assert {name: getattr(kept, name) for name in said} == said
+    assert kept.patient.allergies == ()
 
 
 async def test_of_two_orders_for_one_patient_at_one_moment_the_later_sees_the_earlier(service):
@@ -334,6 +378,20 @@ async def test_a_provider_that_mails_at_issue_has_it_delivered(service):
 
     (wanted,) = only(released, DeliveryRequested)
     assert (wanted.email_address, wanted.channel) == ("ana@example.org", "EMAIL")
+
+
+async def test_the_mail_at_issue_goes_out_once_and_not_without_an_address_or_a_wish(service):
+    wish = values.Policy(deliver_on_issue="EMAIL")
+    (asked,) = only(await service.hears(some.issue(policy=wish)), SafetyCheckRequested)
+    (sealing,) = only(await service.hears(some.verdict(asked)), SealRequested)
+
+    twice = await service.hears(some.sealed(sealing), some.sealed(sealing))
+    nowhere = some.ANA.model_copy(update={"email_address": None})
+    without_address = await service.issues(some.issue(number=1, policy=wish, patient=nowhere))
+    unasked = await service.issues(some.issue(number=2))
+
+    assert len(only(twice, DeliveryRequested)) == 1
+    assert only([*without_address, *unasked], DeliveryRequested) == []
 
 
 async def test_a_prescription_expires_when_its_validity_passes_and_pharmacies_are_told(service):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from services.gateway.messages.errors import ENTRY_WORDS, TABLE
 
 ROOT = Path(__file__).parents[2]
 # Which argument of a call is the code.
-RAISING = {"Problem": 0, "Refused": 0, "refused": 0, "Entry": 1, "Failing": 1, "fail": 1}
+RAISING = {"Problem": 0, "Refused": 0, "refused": 0, "Entry": 1, "Refusal": 1, "fail": 1}
+# The rows of the state table (R1 to R6) are named beside codes.
+CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 FOLDERS = ("services/gateway", "services/prescription/domain")
 
-# Drafts are edited, validated and signed in the other dialect alone, and refused in its words.
+# What the domain refuses in the other dialect alone, which has a table of its own.
 OTHER_DIALECT = frozenset(
     {"reason_required", "items_limit", "last_item", "items_incomplete", "missing", "items_required"}
     | {"not_in_future", "unacknowledged_interactions", "policy_refused"}
@@ -35,8 +38,7 @@ def spelled(call: ast.Call) -> Iterator[str]:
     if place is None or len(call.args) <= place:
         return
     for node in ast.walk(call.args[place]):
-        # A capital is a cell of the state table, which chooses between codes.
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.islower():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
             yield node.value
 
 
@@ -47,8 +49,25 @@ def test_every_raise_site_is_a_row_of_the_table():
     assert [site for site in found if site[0] not in {*TABLE, *ENTRY_WORDS, *OTHER_DIALECT}] == []
 
 
-def test_every_row_is_raised_somewhere():
-    """What is offered now; the rows of v2, of one-time passwords and of webhooks come with them."""
+NOT_YET = {
+    "cursor_expired": "the event feed of webhooks is not served yet",
+    "unknown_event_type": "webhooks are not served yet",
+    "webhook_url_not_allowed": "webhooks are not served yet",
+    "registration_rejected": "no national repository is connected",
+    **dict.fromkeys(
+        (
+            *("prepared_expired", "prepared_id_required", "prepared_content_mismatch"),
+            *("signed_hash_required", "signed_hash_invalid"),
+            *("signing_key_not_enrolled", "signing_authorization_failed"),
+            *("national_repository_not_configured", "national_repository_mismatch"),
+        ),
+        "v2 is not served yet",
+    ),
+}
+"""Rows that nothing can raise today, each with its reason."""
+
+
+def test_every_row_is_raised_somewhere_or_says_why_it_is_not():
     raised = {
         node.value
         for folder in ("services", "shared")
@@ -57,9 +76,5 @@ def test_every_row_is_raised_somewhere():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    later = (
-        *("signed_hash", "prepared", "signing_", "national_repository", "registration_rejected", "otp_"),
-        *("verification_", "unknown_event_type", "webhook_url", "cursor_expired", "doctor_exists"),
-    )
 
-    assert [code for code in TABLE if code not in raised and not code.startswith(later)] == []
+    assert {code for code in TABLE if code not in raised} == set(NOT_YET)

@@ -29,6 +29,7 @@ SETTINGS = Settings(
     instance="gateway-0",
     base_url="https://rx.example.org",
     secret_key=SecretStr(SECRET),
+    data_key=SecretStr(SECRET),
 )
 CLIENT = Client(
     client_id="clinic-ehr",

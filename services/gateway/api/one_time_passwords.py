@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from contracts.notification_commands import SendOneTimePassword
 from services.gateway.api.context import Body, Parts, require, respond
 from services.gateway.api.described import operation
+from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import verification as checks
 from services.gateway.checks.fields import Checks, Form
@@ -28,7 +29,7 @@ from shared import clock, outbox
 from shared.database import Connection
 from shared.ids import new
 
-router = APIRouter(tags=["One-time passwords"])
+router = APIRouter(tags=["One-time passwords"], route_class=Direct)
 
 SCOPES: Final = ("dispensing:write", "ehr:write")
 Writer = Annotated[Principal, Depends(require(*SCOPES))]

@@ -9,7 +9,7 @@ from uuid import UUID
 from stdnum.es import dni, nie
 
 from services.gateway.checks.fields import Form
-from services.gateway.checks.patient import COUNTRY, DOCUMENT_TYPES, EMAIL, PHONE, document
+from services.gateway.checks.patient import DOCUMENT_TYPES, EMAIL, PHONE, document
 from services.gateway.messages import provider_settings
 from services.gateway.messages.doctors import ListedDoctor
 from services.gateway.store.doctors import KnownDoctor
@@ -34,7 +34,7 @@ def read_doctor(
     number = form.text("identity_document_value", limit=64, required=True)
     expires = form.day("identity_document_expiration_date")
     email = form.text("email_address", limit=256, required=True, pattern=EMAIL)
-    country = form.text("country_code", limit=2, required=True, pattern=COUNTRY)
+    country = form.country("country_code", required=True)
     number = _document(form, kind, number, country)
     doctor = ListedDoctor.model_construct(
         doctor_id=doctor_id,

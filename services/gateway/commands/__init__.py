@@ -55,9 +55,9 @@ class Commands:
 
     async def earlier(self, request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Answer | None:
         """The answer to a repetition; None if nothing holds this key. Comes before all checks of content."""
-        asked = asking.read(request, caller, body)
-        if asked.idempotency_key is None:
+        if not asking.repeatable(request):
             return None
+        asked = asking.read(request, caller, body)
         holder = await requests.find_holder(self._pool, asked, now=clock.now())
         return None if holder is None else await self._repeated(asked, holder, asking.preference(request))
 
@@ -203,7 +203,7 @@ class Commands:
 
         async def write(conn: Connection) -> None:
             answer = await act(conn, new.asked.request_id)
-            await requests.set_answered(conn, new.asked.request_id, answer, finished_at=clock.now())
+            await requests.set_answered(conn, new.asked, answer, finished_at=clock.now())
             done.append(answer)
 
         try:

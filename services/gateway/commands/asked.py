@@ -57,6 +57,11 @@ def read(request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Asked:
     )
 
 
+def repeatable(request: HttpRequest) -> bool:
+    """Whether it comes under a key, so that there may be an earlier one. Raises Problem `invalid_header`."""
+    return _key(request) is not None
+
+
 def digest(method: str, path: str, query: bytes, body: Mapping[str, Any]) -> bytes:
     """Of what was asked; white space and the order of keys make no difference."""
     content = json.dumps(body, sort_keys=True, separators=(",", ":"), default=_number)

@@ -8,12 +8,14 @@ from typing import Final, TypeAlias
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.message import Message
 from contracts.notification_events import DocumentFinished
+from contracts.prescription_commands import IssuePrescription
 from contracts.prescription_events import PrescriptionChanged
 from services.gateway.handlers import handlers
 from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
-from services.gateway.store import directory, documents, hand
+from services.gateway.store import consents, directory, documents, hand
+from services.gateway.store.consents import Consent
 from shared import clock, telemetry
 from shared.database import Connection
 from shared.outbox import Outbox
@@ -53,6 +55,7 @@ async def on_command_succeeded(event: CommandSucceeded, conn: Connection, outbox
     hand.show(conn, event.prescription)
     if request is not None:
         await _finish(conn, request, event, outcomes.success(event, request), outbox)
+        await _keep_consent(conn, request, event)
         await _reveal_patient(conn, request, event, outbox)
 
 
@@ -92,6 +95,24 @@ async def _finish(conn: Connection, request: Request, event: Outcome, answer: An
     tell = _tellers.get(request.asked.source)
     if tell is not None:
         await tell(request, answer, event, outbox)
+
+
+async def _keep_consent(conn: Connection, request: Request, event: CommandSucceeded) -> None:
+    """What the patient said is kept beside the prescription it was said with (osigu-dialect 5.4)."""
+    issued = event.prescription
+    if request.kind != IssuePrescription.ce_type or issued.patient_data_consent is None:
+        return
+    consent = Consent(
+        tenant_id=issued.tenant_id,
+        prescription_id=issued.prescription_id,
+        patient_id=issued.patient.patient_id,
+        doctor_id=issued.doctor.doctor_id,
+        client=request.asked.client,
+        path_version=issued.api_version,
+        given=issued.patient_data_consent,
+        given_at=request.accepted_at,
+    )
+    await consents.keep(conn, consent)
 
 
 async def _reveal_patient(

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from contracts.values import Doctor
 from services.gateway.messages import ids, provider_settings
-from services.gateway.operator import icd10, provisioning, seed
+from services.gateway.operator import icd10, provisioning, rotation, seed
 from services.gateway.operator.provisioning import KeyLimits, Limits
 from services.gateway.settings import Settings
-from services.gateway.store import doctors, providers
+from services.gateway.store import consents, doctors, providers
+from services.gateway.store.consents import Consent
 from shared import database
 from shared.database import Connection, Pool
 from shared.errors import NotFound
@@ -92,6 +93,13 @@ def _people(words: Words) -> None:
     one = _word(words, "confirm-doctor", "say that the register confirms a doctor", _confirm_doctor)
     one.add_argument("tenant")
     one.add_argument("doctor", help="the doctor's id (doc_…)")
+    one = _word(
+        words, "show-consent", "what a patient said of their data: who, when, by which path", _consent
+    )
+    one.add_argument("tenant")
+    named = one.add_mutually_exclusive_group(required=True)
+    named.add_argument("--prescription", help="of this prescription (rx_…)")
+    named.add_argument("--patient", help="of this patient (pat_…), newest first")
 
 
 def _credentials(words: Words) -> None:
@@ -123,6 +131,8 @@ def _credentials(words: Words) -> None:
     one.add_argument("tenant")
     one.add_argument("name")
     _word(words, "rotate-token-key", "publish a new token key, used in a day", _rotate_token_key)
+    help = "put what is encrypted at rest under a new key, while the gateway serves; goes on where it stopped"
+    words.add_parser("rotate-data-key", help=help, description=help).set_defaults(act=_rotate_data_key)
 
 
 def _catalogue(words: Words) -> None:
@@ -251,6 +261,45 @@ async def _rotate_token_key(_asked: Namespace, conn: Connection, settings: Setti
         conn, algorithm=settings.token_algorithm, secret_key=settings.secret_key.get_secret_value()
     )
     print(key_id)
+
+
+async def _rotate_data_key(_asked: Namespace, pool: Pool, settings: Settings) -> None:
+    await rotation.rotate(pool, settings.data_key.get_secret_value(), say=print)
+
+
+async def _consent(asked: Namespace, conn: Connection, _settings: Settings) -> None:
+    tenant_id = await provisioning.tenant(conn, asked.tenant)
+    found = await consents.of(
+        conn,
+        tenant_id,
+        prescription_id=_id("rx", asked.prescription),
+        patient_id=_id("pat", asked.patient),
+    )
+    for one in found:
+        print(_said(one))
+    if not found:
+        print("no consent is on record")
+
+
+def _id(prefix: str, spelled: str | None) -> UUID | None:
+    found = None if spelled is None else ids.find(prefix, spelled)
+    if found is None and spelled is not None:
+        raise NotFound(f"{spelled} is no id of this kind ({prefix}_…)")
+    return found
+
+
+def _said(one: Consent) -> str:
+    return " ".join(
+        (
+            f"{one.given_at:%Y-%m-%dT%H:%M:%SZ}",
+            "given" if one.given else "refused",
+            f"patient={ids.spell('pat', one.patient_id)}",
+            f"prescription={ids.spell('rx', one.prescription_id)}",
+            f"doctor={ids.spell('doc', one.doctor_id)}",
+            f"client={one.client}",
+            f"path={one.path_version}",
+        )
+    )
 
 
 async def _load(_asked: Namespace, conn: Connection, _settings: Settings) -> None:

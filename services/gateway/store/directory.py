@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from uuid import UUID
 
 from asyncpg import Record, UniqueViolationError
 
 from contracts.directory_events import PatientFactsChanged
 from contracts.values import Patient
+from services.gateway.store import at_rest
+from services.gateway.store.at_rest import keyring
 from shared.database import Connection
 from shared.errors import Conflict
 
@@ -42,9 +43,23 @@ class KnownPatient:
     updated_at: datetime
 
 
-def _patient(row: Record) -> KnownPatient:
+def document_hash(tenant_id: UUID, number: str | None) -> bytes | None:
+    """What a document's number is found by: the number itself is nowhere in the clear."""
+    return keyring.look_up(tenant_id, "patient document", number) if number else None
+
+
+def opened(record: bytes, tenant_id: UUID, patient_id: UUID) -> Patient:
+    """A patient as `patient.record` holds them. Raises Tampered."""
+    return Patient.model_validate_json(at_rest.PATIENT.open(record, tenant_id, patient_id))
+
+
+def _sealed(tenant_id: UUID, patient: Patient) -> bytes:
+    return at_rest.PATIENT.seal(patient.model_dump_json().encode(), tenant_id, patient.patient_id)
+
+
+def _patient(tenant_id: UUID, row: Record) -> KnownPatient:
     return KnownPatient(
-        Patient.model_validate_json(row["record"]),
+        opened(row["record"], tenant_id, row["patient_id"]),
         row["version"],
         row["revealed"],
         row["created_at"],
@@ -58,7 +73,7 @@ async def find_patient(
     """A patient that the provider may see; with `hold` nobody else changes them in this transaction."""
     row = await conn.fetchrow(
         f"""
-        SELECT record, version, revealed, created_at, updated_at
+        SELECT patient_id, record, version, revealed, created_at, updated_at
           FROM patient
          WHERE (tenant_id, patient_id) = ($1, $2)
            AND revealed
@@ -67,7 +82,7 @@ async def find_patient(
         tenant_id,
         patient_id,
     )
-    return None if row is None else _patient(row)
+    return None if row is None else _patient(tenant_id, row)
 
 
 async def patients_by_document(
@@ -78,7 +93,7 @@ async def patients_by_document(
         """
         WITH found AS (SELECT record, version, revealed, created_at, updated_at, patient_id
                          FROM patient
-                        WHERE (tenant_id, document_number) = ($1, $2)
+                        WHERE (tenant_id, document_hash) = ($1, $2)
                           AND ($3::text IS NULL OR document_type = $3)
                           AND revealed)
         SELECT counted.total, page.*
@@ -88,12 +103,12 @@ async def patients_by_document(
                               LIMIT $4 OFFSET $5) AS page ON true
         """,
         tenant_id,
-        number,
+        document_hash(tenant_id, number),
         kind,
         limit,
         offset,
     )
-    return [_patient(row) for row in rows if row["record"] is not None], rows[0]["total"]
+    return [_patient(tenant_id, row) for row in rows if row["record"] is not None], rows[0]["total"]
 
 
 async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, now: datetime) -> KnownPatient:
@@ -120,21 +135,21 @@ async def change_patient(
         return held
     version = held.version + 1
     changed = patient.model_copy(update={"facts_version": version})
-    if patient.document_number and _document(patient) != _document(held.record):
+    if patient.document_number and _document(tenant_id, patient) != _document(tenant_id, held.record):
         await _free_document(conn, tenant_id, patient)
     try:
         async with conn.transaction():
             await conn.execute(
                 """
                 UPDATE patient
-                   SET record = $3, version = $4, document_type = $5, document_number = $6, updated_at = $7
+                   SET record = $3, version = $4, document_type = $5, document_hash = $6, updated_at = $7
                  WHERE (tenant_id, patient_id) = ($1, $2)
                 """,
                 tenant_id,
                 patient.patient_id,
-                changed.model_dump_json(),
+                _sealed(tenant_id, changed),
                 version,
-                *_document(patient),
+                *_document(tenant_id, patient),
                 now,
             )
     except UniqueViolationError:
@@ -146,19 +161,20 @@ async def change_patient(
 async def _free_document(conn: Connection, tenant_id: UUID, patient: Patient) -> None:
     await conn.execute(
         """
-        UPDATE patient SET document_type = NULL, document_number = NULL
+        UPDATE patient SET document_type = NULL, document_hash = NULL
          WHERE tenant_id = $1
-           AND (document_type, document_number) = ($2, $3)
+           AND (document_type, document_hash) = ($2, $3)
            AND NOT revealed
         """,
         tenant_id,
-        *_document(patient),
+        *_document(tenant_id, patient),
     )
 
 
-def _document(patient: Patient) -> tuple[str | None, str | None]:
+def _document(tenant_id: UUID, patient: Patient) -> tuple[str | None, bytes | None]:
     """Type and number as they are looked up; without a number there is neither."""
-    return (patient.document_type, patient.document_number) if patient.document_number else (None, None)
+    found = document_hash(tenant_id, patient.document_number)
+    return (None, None) if found is None else (patient.document_type, found)
 
 
 async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, now: datetime) -> Patient:
@@ -167,7 +183,7 @@ async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, no
     An unknown document makes a row that nobody sees until `reveal_patient`; a known one is that record, if
     names and birth date agree. Raises PatientConflict.
     """
-    digest = None if patient.document_number else _digest(patient)
+    digest = None if patient.document_number else _digest(tenant_id, patient)
     if await _insert(conn, tenant_id, patient, revealed=False, digest=digest, now=now):
         return patient
     found, same = await _held(conn, tenant_id, patient, digest)
@@ -188,7 +204,7 @@ async def reveal_patient(
     """
     row = await conn.fetchrow(
         """
-        SELECT record, version, revealed, created_at, updated_at
+        SELECT patient_id, record, version, revealed, created_at, updated_at
           FROM patient
          WHERE (tenant_id, patient_id) = ($1, $2)
            AND NOT revealed
@@ -199,7 +215,7 @@ async def reveal_patient(
     )
     if row is None:
         return None
-    found = _patient(row)
+    found = _patient(tenant_id, row)
     revealed = await _replace(conn, tenant_id, found, patient, revealed=True, created_at=now, now=now)
     if revealed.version == patient.facts_version:
         return None
@@ -237,7 +253,7 @@ async def _insert(
     """False when somebody has the document, or the digest, already."""
     made = await conn.fetchval(
         """
-        INSERT INTO patient (tenant_id, patient_id, version, document_type, document_number, content_digest,
+        INSERT INTO patient (tenant_id, patient_id, version, document_type, document_hash, content_digest,
                              revealed, record, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
             ON CONFLICT DO NOTHING
@@ -247,10 +263,10 @@ async def _insert(
         patient.patient_id,
         patient.facts_version,
         patient.document_type if patient.document_number else None,
-        patient.document_number,
+        document_hash(tenant_id, patient.document_number),
         digest,
         revealed,
-        patient.model_dump_json(),
+        _sealed(tenant_id, patient),
         now,
     )
     return made is True
@@ -262,20 +278,20 @@ async def _held(
     """The row that has the patient's document or digest, held, and whether it is of the same person."""
     row = await conn.fetchrow(
         """
-        SELECT record, version, revealed, created_at, updated_at
+        SELECT patient_id, record, version, revealed, created_at, updated_at
           FROM patient
          WHERE tenant_id = $1
-           AND ((document_number, document_type) = ($2, $3) OR (content_digest = $4 AND NOT revealed))
+           AND ((document_hash, document_type) = ($2, $3) OR (content_digest = $4 AND NOT revealed))
            FOR NO KEY UPDATE
         """,
         tenant_id,
-        patient.document_number,
+        document_hash(tenant_id, patient.document_number),
         patient.document_type,
         digest,
     )
     if row is None:
         raise Conflict("the patient's row went away at this moment")
-    found = _patient(row)
+    found = _patient(tenant_id, row)
     return found, _person(found.record) == _person(patient)
 
 
@@ -307,7 +323,7 @@ async def _replace(
         """,
         tenant_id,
         kept.patient_id,
-        kept.model_dump_json(),
+        _sealed(tenant_id, kept),
         version,
         revealed,
         created_at,
@@ -322,6 +338,6 @@ def _person(patient: Patient) -> tuple[object, ...]:
     return (*((name or "").casefold() for name in names), patient.date_of_birth)
 
 
-def _digest(patient: Patient) -> bytes:
+def _digest(tenant_id: UUID, patient: Patient) -> bytes:
     content = patient.model_copy(update={"patient_id": UUID(int=0), "facts_version": 1})
-    return sha256(content.model_dump_json().encode()).digest()
+    return keyring.look_up(tenant_id, "patient without document", content.model_dump_json())

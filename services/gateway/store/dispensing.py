@@ -12,6 +12,7 @@ import orjson
 
 from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock
+from services.gateway.store import at_rest, views
 from shared.database import Connection
 
 MISSES_MAX: Final = 20
@@ -45,7 +46,9 @@ async def find_code(conn: Connection, code: str, *, now: datetime) -> CodeHolder
     )
     if row is None:
         return None
-    prescription = by_the_clock.as_of(Prescription.model_validate_json(row["state"]), now)
+    prescription = by_the_clock.as_of(
+        views.opened(row["state"], row["owner_id"], row["prescription_id"]), now
+    )
     if prescription.issued_at is None:
         return None
     return CodeHolder(prescription, orjson.loads(row["settings"]))
@@ -100,7 +103,7 @@ async def find(conn: Connection, tenant_id: UUID, dispensation_id: UUID, *, now:
         tenant_id,
         dispensation_id,
     )
-    return None if state is None else _claim(state, now)
+    return None if state is None else _claim(state, tenant_id, dispensation_id, now)
 
 
 async def listed(
@@ -116,7 +119,7 @@ async def listed(
     """A pharmacy's dispensations, newest first, and how many there are."""
     rows = await conn.fetch(
         """
-        SELECT state, count(*) OVER () AS total
+        SELECT dispensation_id, state, count(*) OVER () AS total
           FROM dispensation_view
          WHERE tenant_id = $1
            AND ($2::text IS NULL OR prescription_code = $2)
@@ -134,7 +137,8 @@ async def listed(
         now,
     )
     if rows or not offset:
-        return [_claim(row["state"], now) for row in rows], rows[0]["total"] if rows else 0
+        claims = [_claim(row["state"], tenant_id, row["dispensation_id"], now) for row in rows]
+        return claims, rows[0]["total"] if rows else 0
     # Past the end no row tells how many there are.
     _, total = await listed(conn, tenant_id, code=code, status=status, limit=1, offset=0, now=now)
     return [], total
@@ -148,6 +152,7 @@ def own_live(prescription: Prescription, tenant_id: UUID, branch_id: UUID | None
     return claim
 
 
-def _claim(state: bytes, now: datetime) -> Claim:
-    prescription = by_the_clock.as_of(Prescription.model_validate_json(state), now)
+def _claim(state: bytes, tenant_id: UUID, dispensation_id: UUID, now: datetime) -> Claim:
+    stored = Prescription.model_validate_json(at_rest.DISPENSATION.open(state, tenant_id, dispensation_id))
+    prescription = by_the_clock.as_of(stored, now)
     return Claim(prescription, prescription.dispensations[0])

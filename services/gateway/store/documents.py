@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.notification_events import DocumentFinished
+from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
@@ -23,7 +24,7 @@ class Which:
 
 async def find(pool: Pool, which: Which) -> bytes | None:
     async with reading(pool) as conn:
-        content: bytes | None = await conn.fetchval(
+        sealed: bytes | None = await conn.fetchval(
             f"""
             {TENANT}
             SELECT copy.content
@@ -39,11 +40,14 @@ async def find(pool: Pool, which: Which) -> bytes | None:
             which.face,
             which.language,
         )
-    return content
+    if sealed is None:
+        return None
+    return at_rest.DOCUMENT.open(sealed, which.tenant_id, which.prescription_id, which.face, which.language)
 
 
 async def keep(conn: Connection, document: DocumentFinished, *, face: str, made_at: datetime) -> None:
     """Keep the first copy of its kind: a document that was handed out never changes."""
+    which = (document.prescription_id, face, document.language)
     await conn.execute(
         """
         INSERT INTO document (tenant_id, prescription_id, face, language, document_id, revision, sha256,
@@ -58,6 +62,6 @@ async def keep(conn: Connection, document: DocumentFinished, *, face: str, made_
         document.document_id,
         document.revision,
         document.sha256,
-        document.content,
+        at_rest.DOCUMENT.seal(document.content, document.tenant_id, *which),
         made_at,
     )

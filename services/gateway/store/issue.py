@@ -16,6 +16,7 @@ from contracts.drug_catalog import CatalogueProduct
 from contracts.values import Diagnosis, Doctor, Patient, Provider
 from services.gateway.messages import provider_settings
 from services.gateway.messages.provider_settings import ProviderSettings
+from services.gateway.store import directory
 from services.gateway.store.catalogue import PRESENT
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Pool
@@ -98,11 +99,11 @@ async def look_up(pool: Pool, tenant_id: UUID, wanted: Wanted) -> Found:
                             LIMIT {DOCTORS_MAX}) AS doctor
                    OFFSET 0) AS doctors
              CROSS JOIN LATERAL (
-                   SELECT max(record) AS patient_record
+                   SELECT array_agg(patient_id) AS patient_ids, array_agg(record) AS patient_records
                      FROM patient
                     WHERE tenant_id = present.id
                       AND revealed
-                      AND (patient_id = $5 OR (document_number, document_type) = ($6, $7))
+                      AND (patient_id = $5 OR (document_hash, document_type) = ($6, $7))
                    OFFSET 0) AS patients
              CROSS JOIN LATERAL (
                    SELECT array_agg(product_code) AS product_codes, array_agg(record) AS product_records,
@@ -129,7 +130,7 @@ async def look_up(pool: Pool, tenant_id: UUID, wanted: Wanted) -> Found:
             wanted.medical_license_number,
             wanted.institution_slug,
             wanted.patient_id,
-            wanted.document_number,
+            directory.document_hash(tenant_id, wanted.document_number),
             wanted.document_type,
             list(wanted.product_codes),
             list(wanted.diagnosis_codes),
@@ -153,7 +154,9 @@ def _found(tenant_id: UUID, row: asyncpg.Record) -> Found:
                 strict=True,
             )
         ],
-        patient=None if row["patient_record"] is None else Patient.model_validate_json(row["patient_record"]),
+        patient=None
+        if row["patient_records"] is None
+        else directory.opened(row["patient_records"][0], tenant_id, row["patient_ids"][0]),
         products={
             code: FoundProduct(_product(record), registered)
             for code, record, registered in zip(

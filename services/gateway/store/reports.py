@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from services.gateway.store import at_rest
 from shared.database import Connection
 
 
@@ -21,7 +22,7 @@ class EarlierReport:
 async def find_earlier(conn: Connection, client: str, report_id: str) -> EarlierReport | None:
     row = await conn.fetchrow(
         """
-        SELECT request_id, prescription_id, response_status, response_body
+        SELECT request_id, tenant_id, prescription_id, response_status, response_body
           FROM request
          WHERE (client, source, idempotency_key) = ($1, 'kafka', $2)
            AND holds_key
@@ -31,6 +32,10 @@ async def find_earlier(conn: Connection, client: str, report_id: str) -> Earlier
     )
     if row is None:
         return None
+    body = row["response_body"]
     return EarlierReport(
-        row["request_id"], row["prescription_id"], row["response_status"], row["response_body"]
+        row["request_id"],
+        row["prescription_id"],
+        row["response_status"],
+        None if body is None else at_rest.RESPONSE.open(body, row["tenant_id"], row["request_id"]),
     )

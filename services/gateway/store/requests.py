@@ -13,6 +13,7 @@ import orjson
 
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Asked, Request
+from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
@@ -61,7 +62,7 @@ async def open(conn: Connection, request: Request) -> bool:
         asked.path,
         asked.content_digest,
         request.kind,
-        orjson.dumps(request.context or {}).decode(),
+        at_rest.CONTEXT.seal(orjson.dumps(request.context or {}), asked.tenant_id, asked.request_id),
         request.prescription_id,
         request.accepted_at,
         _holds_key(asked.source, answer),
@@ -69,7 +70,7 @@ async def open(conn: Connection, request: Request) -> bool:
         None if answer is None else request.accepted_at,
         None if answer is None else answer.status,
         None if answer is None else _headers(answer),
-        None if answer is None else answer.content(),
+        None if answer is None else _body(asked, answer),
     )
     return found is True
 
@@ -85,7 +86,7 @@ def _holds_key(source: str, answer: Answer | None) -> bool:
     return source == "kafka" or answer is None or answer.succeeded
 
 
-async def set_answered(conn: Connection, request_id: UUID, answer: Answer, *, finished_at: datetime) -> None:
+async def set_answered(conn: Connection, asked: Asked, answer: Answer, *, finished_at: datetime) -> None:
     """Store the answer of a request that this transaction has opened."""
     await conn.execute(
         """
@@ -93,12 +94,12 @@ async def set_answered(conn: Connection, request_id: UUID, answer: Answer, *, fi
            SET state = $2, finished_at = $3, response_status = $4, response_headers = $5, response_body = $6
          WHERE request_id = $1
         """,
-        request_id,
+        asked.request_id,
         _state(answer),
         finished_at,
         answer.status,
         _headers(answer),
-        answer.content(),
+        _body(asked, answer),
     )
 
 
@@ -199,7 +200,7 @@ async def answers(pool: Pool, request_ids: Sequence[UUID]) -> dict[UUID, Answer]
     async with reading(pool) as conn:
         rows = await conn.fetch(
             """
-            SELECT request_id, response_status, response_headers, response_body
+            SELECT request_id, tenant_id, response_status, response_headers, response_body
               FROM request
              WHERE request_id = ANY ($1::uuid[])
                AND response_status IS NOT NULL
@@ -253,7 +254,7 @@ async def finish(conn: Connection, finished: Sequence[Finished]) -> None:
         [one.prescription_id for one in finished],
         [one.answer.status for one in finished],
         [_headers(one.answer) for one in finished],
-        [one.answer.content() for one in finished],
+        [_body(one.request.asked, one.answer) for one in finished],
     )
 
 
@@ -284,6 +285,10 @@ def _headers(answer: Answer) -> str:
     return orjson.dumps(dict(answer.headers)).decode()
 
 
+def _body(asked: Asked, answer: Answer) -> bytes:
+    return at_rest.RESPONSE.seal(answer.content(), asked.tenant_id, asked.request_id)
+
+
 def _asked(row: asyncpg.Record) -> Asked:
     return Asked(
         request_id=row["request_id"],
@@ -298,7 +303,8 @@ def _asked(row: asyncpg.Record) -> Asked:
 
 
 def _answer(row: asyncpg.Record) -> Answer:
-    return Answer(row["response_status"], row["response_body"], orjson.loads(row["response_headers"]))
+    body = at_rest.RESPONSE.open(row["response_body"], row["tenant_id"], row["request_id"])
+    return Answer(row["response_status"], body, orjson.loads(row["response_headers"]))
 
 
 def _request(row: asyncpg.Record) -> Request:
@@ -307,7 +313,7 @@ def _request(row: asyncpg.Record) -> Request:
         kind=row["kind"],
         accepted_at=row["accepted_at"],
         prescription_id=row["prescription_id"],
-        context=orjson.loads(row["context"]),
+        context=orjson.loads(at_rest.CONTEXT.open(row["context"], row["tenant_id"], row["request_id"])),
         state=row["state"],
         finished_at=row["finished_at"],
         answer=None if row["response_status"] is None else _answer(row),

@@ -11,12 +11,14 @@ from uuid import UUID
 from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock, provider_settings
 from services.gateway.messages.prescriptions import partly_dispensed
+from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
 # What is due by the clock counts as happened: a timed-out claim holds nothing, what is over has expired.
 _SHOWN_STATUS: Final = """CASE WHEN status <> 'submitted' THEN status
-                WHEN valid_until <= $2 AND (claim_expires_at IS NULL OR claim_expires_at <= $2) THEN 'expired'
+                WHEN valid_until <= {now} AND (claim_expires_at IS NULL OR claim_expires_at <= {now})
+                THEN 'expired'
                 WHEN partly_dispensed THEN 'partly_dispensed'
                 ELSE status END"""
 
@@ -95,7 +97,7 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         [one.doctor.doctor_id for one in prescriptions],
         [one.created_at for one in prescriptions],
         [one.valid_until for one in prescriptions],
-        [_json(one) for one in prescriptions],
+        [at_rest.PRESCRIPTION.seal(_json(one), one.tenant_id, one.prescription_id) for one in prescriptions],
     )
     dispensed = [(whole, one) for whole in prescriptions for one in whole.dispensations]
     if dispensed:
@@ -128,7 +130,9 @@ async def _keep_dispensations(
                 one.status.value,
                 one.started_at,
                 one.expires_at,
-                _json(for_pharmacy(prescription, one)),
+                at_rest.DISPENSATION.seal(
+                    _json(for_pharmacy(prescription, one)), one.pharmacy.tenant_id, one.dispensation_id
+                ),
                 prescription.patient.patient_id,
             )
             for prescription, one in dispensed
@@ -168,6 +172,11 @@ def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Pres
             "dispensations": (dispensation,),
         }
     )
+
+
+def opened(state: bytes, tenant_id: UUID, prescription_id: UUID) -> Prescription:
+    """A prescription as `prescription_view.state` holds it. Raises Tampered."""
+    return Prescription.model_validate_json(at_rest.PRESCRIPTION.open(state, tenant_id, prescription_id))
 
 
 def _json(prescription: Prescription) -> bytes:
@@ -212,7 +221,7 @@ async def find(
         return None
     state, hours = row["state"], row["download_url_ttl_h"]
     return Shown(
-        held if held is not None and state is None else Prescription.model_validate_json(state),
+        held if held is not None and state is None else opened(state, tenant_id, prescription_id),
         provider_settings.DOWNLOAD_URL_TTL_H if hours is None else int(hours),
     )
 
@@ -220,52 +229,61 @@ async def find(
 async def page(
     pool: Pool, *, tenant_id: UUID, now: datetime, wanted: Filter, limit: int, offset: int
 ) -> tuple[list[Prescription], int]:
-    """One page, newest first, and how many in all. Moments compare as they are shown: in seconds."""
+    """One page, newest first, and how many in all. Moments compare as they are shown: in seconds.
+
+    Only what is asked for is in the statement, so that an index alone can count and order.
+    """
+    conditions, values = _asked_for(wanted, now, first=4)
     async with reading(pool) as conn:
         rows = await conn.fetch(
             f"""
             {TENANT},
-            found AS (
+            wanted AS (
                 SELECT view.*
                   FROM present
                  CROSS JOIN LATERAL (
-                       SELECT prescription_id, created_at
+                       SELECT prescription_id, created_at, state
                          FROM prescription_view
                         WHERE tenant_id = present.id
-                          AND ($3::text IS NULL OR prescription_code = $3)
-                          AND ($4::uuid IS NULL OR patient_id = $4)
-                          AND ($5::uuid IS NULL OR doctor_id = $5)
-                          AND ($6::text[] IS NULL OR {_SHOWN_STATUS} = ANY ($6))
-                          AND ($7::timestamptz IS NULL OR date_trunc('second', created_at) >= $7)
-                          AND ($8::timestamptz IS NULL OR date_trunc('second', created_at) <= $8)
-                          AND $2::timestamptz IS NOT NULL
-                       OFFSET 0) AS view),
-            wanted AS (
-                SELECT prescription_id, created_at
-                  FROM found
-                 ORDER BY created_at DESC, prescription_id DESC
-                 LIMIT $9 OFFSET $10)
-            SELECT (SELECT count(*) FROM found) AS total, kept.state
-              FROM (VALUES (1)) AS always (one)
-              LEFT JOIN (wanted
-                   CROSS JOIN present
-                   CROSS JOIN LATERAL (
-                         SELECT state
-                           FROM prescription_view
-                          WHERE (tenant_id, prescription_id) = (present.id, wanted.prescription_id)
-                         OFFSET 0) AS kept) ON true
+                          {conditions}
+                        ORDER BY created_at DESC, prescription_id DESC
+                        LIMIT $2 OFFSET $3) AS view)
+            SELECT found.total, wanted.state, wanted.prescription_id
+              FROM present
+             CROSS JOIN LATERAL (
+                   SELECT count(*) AS total
+                     FROM prescription_view
+                    WHERE tenant_id = present.id
+                      {conditions}
+                   OFFSET 0) AS found
+              LEFT JOIN wanted ON true
              ORDER BY wanted.created_at DESC, wanted.prescription_id DESC
             """,
             str(tenant_id),
-            now,
-            wanted.prescription_code,
-            wanted.patient_id,
-            wanted.doctor_id,
-            wanted.statuses,
-            wanted.created_from,
-            wanted.created_to,
             limit,
             offset,
+            *values,
         )
-    shown = [Prescription.model_validate_json(row["state"]) for row in rows if row["state"] is not None]
+    shown = [
+        opened(row["state"], tenant_id, row["prescription_id"]) for row in rows if row["state"] is not None
+    ]
     return shown, rows[0]["total"]
+
+
+def _asked_for(wanted: Filter, now: datetime, *, first: int) -> tuple[str, list[object]]:
+    """The conditions of a filter, and their values as parameters from the `first` on."""
+    asked: list[tuple[str, object]] = [
+        ("prescription_code = {}::text", wanted.prescription_code),
+        ("patient_id = {}::uuid", wanted.patient_id),
+        ("doctor_id = {}::uuid", wanted.doctor_id),
+        ("date_trunc('second', created_at) >= {}::timestamptz", wanted.created_from),
+        ("date_trunc('second', created_at) <= {}::timestamptz", wanted.created_to),
+    ]
+    present = [(condition, value) for condition, value in asked if value is not None]
+    texts = [condition.format(f"${place}") for place, (condition, _) in enumerate(present, first)]
+    values = [value for _, value in present]
+    if wanted.statuses is not None:
+        place = first + len(values)
+        texts.append(f"{_SHOWN_STATUS.format(now=f'${place}::timestamptz')} = ANY (${place + 1}::text[])")
+        values += [now, wanted.statuses]
+    return "".join(f"AND {text} " for text in texts), values
