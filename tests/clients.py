@@ -24,7 +24,6 @@ from shared.topics import DEAD_PARTITIONS
 TIMEOUT_SECONDS = 65.0
 _numbers = itertools.count(1)
 _TOKENS: dict[tuple[str, str], str] = {}
-_TOKENS_LOCK = asyncio.Lock()
 
 
 @dataclass
@@ -34,6 +33,7 @@ class Client:
     url: str
     credentials: str
     _http: httpx.AsyncClient = field(init=False)
+    _asking: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     async def __aenter__(self) -> Self:
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=400)
@@ -47,7 +47,7 @@ class Client:
 
     async def token(self) -> str:
         """Kept by client, not by test: a client may ask for ten a minute."""
-        async with _TOKENS_LOCK:
+        async with self._asking:
             kept = (self.url, self.credentials)
             if kept not in _TOKENS:
                 client_id, _, secret = self.credentials.partition(":")

@@ -78,13 +78,13 @@ def _unknown(bound: UUID | None) -> str:
 def _inner(inner: Form, unknown: str) -> str:
     """Reads `doctor`; the path of what names the doctor in it."""
     inner.id("doctor_id", "doc", unknown=unknown)
-    by_license = inner.text("medical_license_number", limit=64) is not None
+    inner.text("medical_license_number", limit=64)
     inner.text("medical_license_verification_institution_slug", limit=64)
     if inner.has("doctor_id") and inner.has("medical_license_number"):
         inner.fail("medical_license_number", "conflicting_fields", "Send doctor_id or the number, not both.")
     elif not inner.has("doctor_id") and not inner.has("medical_license_number"):
         inner.fail("doctor_id", "required", "Must be present, unless medical_license_number is.")
-    return "doctor.medical_license_number" if by_license else "doctor.doctor_id"
+    return "doctor.medical_license_number" if inner.has("medical_license_number") else "doctor.doctor_id"
 
 
 def _standing(
