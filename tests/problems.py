@@ -8,10 +8,6 @@ from typing import Any
 import httpx
 
 ENTRY_WORDS = frozenset(
-<<<<<<< HEAD
-    {"required", "unknown_field", "field_not_supported", "wrong_type", "invalid_format", "invalid_value"}
-    | {"out_of_range", "too_long", "too_many", "duplicate", "conflicting_fields"}
-=======
     [
         "required",
         "unknown_field",
@@ -25,7 +21,6 @@ ENTRY_WORDS = frozenset(
         "duplicate",
         "conflicting_fields",
     ]
->>>>>>> suite
 )
 REQUEST_ID = re.compile(r"req_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
