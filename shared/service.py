@@ -221,7 +221,7 @@ async def _parts(
         opened = await stack.enter_async_context(resources(pool)) if resources is not None else None
         worker = None
         if works is not None:
-            worker = Worker(works, pool, opened)
+            worker = Worker(works, pool, opened, instance=instance)
             worker.start()
             stack.push_async_callback(worker.stop)
         for task in (_tidy(pool, settings), _watch(pool, arrivals)):

@@ -165,8 +165,9 @@ class _Lost(Exception):
 class Worker:
     """Does the work of one process; any number of processes share the rows."""
 
-    def __init__(self, works: Works, pool: Pool, resources: Any) -> None:
+    def __init__(self, works: Works, pool: Pool, resources: Any, *, instance: str = "") -> None:
         self._works = works
+        self._instance = instance
         self._pool = pool
         self._resources = resources
         self._wakes = {name: asyncio.Event() for name in works.kinds}
@@ -202,10 +203,14 @@ class Worker:
 
     async def _run(self, kind: _Kind) -> None:
         wake = self._wakes[kind.name]
+        taken_back = not self._instance
         while not self._stopping:
             self._turned_at[kind.name] = time.monotonic()
             wake.clear()
             try:
+                if not taken_back:
+                    await self._take_back(kind)
+                    taken_back = True
                 jobs = await self._lease(kind)
                 await asyncio.gather(*(self._do(kind, job) for job in jobs))
             except Exception as error:
@@ -215,11 +220,25 @@ class Worker:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(wake.wait(), POLL_SECONDS)
 
+    async def _take_back(self, kind: _Kind) -> None:
+        """Let go of what a predecessor in this slot had leased when it was killed: the slot is ours alone."""
+        await self._pool.execute(
+            """
+            UPDATE work
+               SET leased_until = NULL
+             WHERE kind = $1
+               AND leased_by = $2
+               AND leased_until IS NOT NULL
+            """,
+            kind.name,
+            self._instance,
+        )
+
     async def _lease(self, kind: _Kind) -> list[Job]:
         rows = await self._pool.fetch(
             """
             UPDATE work
-               SET leased_until = clock_timestamp() + $3::interval, attempts = attempts + 1
+               SET leased_until = clock_timestamp() + $3::interval, leased_by = $5, attempts = attempts + 1
              WHERE id = ANY (ARRAY(
                    SELECT id
                      FROM work
@@ -237,6 +256,7 @@ class Worker:
             clock.now(),
             timedelta(seconds=kind.lease_seconds),
             kind.concurrency,
+            self._instance,
         )
         return [
             Job(

@@ -253,10 +253,24 @@ async def test_a_result_that_cannot_be_committed_leaves_the_row_for_the_next_tim
     assert kinds(await said(pool)) == ["Happened"]
 
 
-async def test_what_a_killed_process_had_leased_is_done_by_another(pool: Pool) -> None:
+async def test_what_a_killed_process_had_leased_is_done_as_soon_as_its_slot_is_taken_again(
+    pool: Pool,
+) -> None:
     done: list[str] = []
-    await add(pool)
-    await pool.execute("UPDATE work SET leased_until = clock_timestamp() + interval '1 second', attempts = 1")
+    await add(pool, key="mine")
+    await add(pool, key="another's")
+    await pool.execute(
+        """
+        UPDATE work
+           SET leased_until = clock_timestamp() + interval '600 s',
+               leased_by = CASE key WHEN 'mine' THEN 'chassis-0' ELSE 'chassis-1' END
+        """
+    )
 
-    async with working(pool, reminding(done)):
-        await until(lambda: done == ["a"], seconds=10)
+    worker = Worker(reminding(done), pool, NOBODY, instance="chassis-0")
+    worker.start()
+    await until(lambda: done, seconds=10)
+    await worker.stop()
+
+    assert done == ["mine"]
+    assert await left(pool) == 1

@@ -7,21 +7,22 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from dev.postgres import Postgres, Role
+from tests.infrastructure import PASSWORD
 
 SERVICES = ("gateway", "prescription", "safety_check", "signing", "notification")
 
 
 async def test_no_service_enters_the_database_of_another(postgres: Postgres) -> None:
     for service in SERVICES:
-        await enter(postgres.make_database(Role.of(service, "secret")))
+        await enter(postgres.make_database(Role.of(service, PASSWORD)))
 
     for role, database in itertools.permutations(SERVICES, 2):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await enter(postgres.url(database, role, "secret"))
+            await enter(postgres.url(database, role, PASSWORD))
 
 
 async def test_rows_of_the_gateway_are_hidden_until_it_becomes_their_owner(postgres: Postgres) -> None:
-    conn = await asyncpg.connect(postgres.make_database(Role.of("gateway", "secret")))
+    conn = await asyncpg.connect(postgres.make_database(Role.of("gateway", PASSWORD)))
 
     try:
         async with conn.transaction():

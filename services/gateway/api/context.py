@@ -21,13 +21,14 @@ from services.gateway.checks import fields
 from services.gateway.checks.query import Query
 from services.gateway.commands import Commands
 from services.gateway.messages.answers import Answer
-from services.gateway.messages.errors import Problem
+from services.gateway.messages.errors import Entry, Problem
 from services.gateway.messages.reads import Reads
 from services.gateway.settings import Settings
 from shared.database import Pool
 from shared.health import Judged
 
 BODY_BYTES_MAX: Final = 256 * 1024
+PARAMETERS_MAX: Final = 50
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 
@@ -132,7 +133,11 @@ Body = Annotated[dict[str, Any], Depends(read_body)]
 
 async def read_query(request: Request) -> Query:
     sent = request.scope["query_string"].decode("latin-1")
-    return Query(parse_qsl(sent, keep_blank_values=True, max_num_fields=50))
+    try:
+        return Query(parse_qsl(sent, keep_blank_values=True, max_num_fields=PARAMETERS_MAX))
+    except ValueError:
+        message = f"Must have at most {PARAMETERS_MAX} parameters."
+        raise Problem.of([Entry("query", "too_many", message)]) from None
 
 
 Parameters = Annotated[Query, Depends(read_query)]
