@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
 import asyncpg
@@ -169,6 +169,10 @@ async def make_tables(url: str) -> None:
         await conn.close()
 
 
+# How long a planted fault lies open, so that a kill meets it for certain and not now and then.
+FAULT_SECONDS: Final = 0.15
+
+
 class ChassisSettings(Settings):
     """Beside all else the consumer group, so that tests keep apart, and a fault to plant."""
 
@@ -199,6 +203,7 @@ def commit_first() -> None:
     async def run(self: messaging.Delivery, records: Sequence[Record]) -> dict[tuple[str, int], int]:
         offsets = {TopicPartition(one.topic, one.partition): one.offset + 1 for one in records}
         await consumers[0].commit(offsets)
+        await asyncio.sleep(FAULT_SECONDS)
         return await honest_run(self, records)
 
     arrivals.Arrivals.take = take  # type: ignore[method-assign]
@@ -215,6 +220,7 @@ def write_outbox_outside() -> None:
         assert pool is not None
 
         async def later() -> None:
+            await asyncio.sleep(FAULT_SECONDS)
             async with database.transaction(pool) as conn:
                 await honest_write(conn, rows)
 
