@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.message import Event, Value
-from contracts.values import Prescription, Text
+from contracts.message import Event, Message, Value
+from contracts.values import Consultation, Prescription, Template, Text
 
 
 class CommandOutcome(Event):
@@ -28,6 +28,8 @@ class CommandSucceeded(CommandOutcome):
     prescription: Prescription
     dispensation_id: UUID | None = None
     delivery_id: UUID | None = None
+    item_id: UUID | None = None
+    template: Template | None = None
     repeated: bool = False
 
 
@@ -50,3 +52,43 @@ class CommandRefused(CommandOutcome):
     refusals: tuple[Refusal, ...] = ()
     data: dict[str, Any] = Field(default_factory=dict)
     prescription: Prescription | None = None
+
+
+class RecordOutcome(Message):
+    """What became of one request about a consultation or a template."""
+
+    topic: ClassVar[str] = "command-outcomes-v1"
+    source: ClassVar[str] = "/prescription"
+
+    tenant_id: UUID
+    record_id: UUID
+    request_id: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.record_id)
+
+    @property
+    def tenant(self) -> UUID | None:
+        return self.tenant_id
+
+
+class RecordCommandSucceeded(RecordOutcome):
+    """Done: the consultation or template as it stands; `created` if it was not there before."""
+
+    ce_type: ClassVar[str] = "recepta.record-command.succeeded.v1"
+
+    consultation: Consultation | None = None
+    template: Template | None = None
+    created: bool = False
+
+
+class RecordCommandRefused(RecordOutcome):
+    """Refused, with nothing left behind."""
+
+    ce_type: ClassVar[str] = "recepta.record-command.refused.v1"
+
+    code: str
+    message: Text
+    refusals: tuple[Refusal, ...] = ()
+    data: dict[str, Any] = Field(default_factory=dict)

@@ -7,22 +7,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.message import Message, Value
-
-
-class MedicationEntity(Value):
-    """A medication that the consultation speaks of, as it was understood (delphos-dialect 8.1)."""
-
-    text: Annotated[str, Field(max_length=4000)]
-    medication_name: str
-    active_ingredient: str | None = None
-    dosage: str | None = None
-    route: str | None = None
-    frequency: str | None = None
-    duration: str | None = None
-    quantity: int | None = None
-    unit: str | None = None
-    instructions: str | None = None
+from contracts.message import Message
+from contracts.values import MedicationEntity
 
 
 class ConsultationCompleted(Message):

@@ -79,13 +79,18 @@ class Caller(Value):
     channel: Annotated[str, Field(pattern="^(osigu|delphos|kafka|operator)$")] = "osigu"
 
 
-class Command(Event):
+class Command(Message):
     """A request to do something; exactly one outcome repeats its `request_id`."""
 
+    tenant_id: UUID
     request_id: UUID
     caller: Caller
     deadline: AwareDatetime | None = None
     """After it only the executing service may end the request, without effect; from Kafka there is none."""
+
+    @property
+    def tenant(self) -> UUID | None:
+        return self.tenant_id
 
 
 class Envelope(Value):

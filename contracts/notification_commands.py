@@ -7,15 +7,20 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from contracts.message import Command
+from contracts.message import Command, Event
 from contracts.values import Prescription, Text
 
 
-class MakeDocument(Command):
-    """Make the PDF of a prescription in this state and language; the answer is `DocumentFinished`."""
+class NotificationCommand(Command, Event):
+    """A command about one prescription that the notification service executes."""
 
     topic: ClassVar[str] = "notification-commands-v1"
     source: ClassVar[str] = "/gateway"
+
+
+class MakeDocument(NotificationCommand):
+    """Make the PDF of a prescription in this state and language; the answer is `DocumentFinished`."""
+
     ce_type: ClassVar[str] = "recepta.notification.make-document.v1"
 
     document_id: UUID
@@ -23,14 +28,12 @@ class MakeDocument(Command):
     prescription: Prescription
 
 
-class SendOneTimePassword(Command):
+class SendOneTimePassword(NotificationCommand):
     """Mail a code to the person it verifies, once, while it lives; its request is answered at acceptance.
 
     Whoever reads the code can pass for that person: no dead letter keeps it.
     """
 
-    topic: ClassVar[str] = "notification-commands-v1"
-    source: ClassVar[str] = "/gateway"
     ce_type: ClassVar[str] = "recepta.notification.send-one-time-password.v1"
     perishable: ClassVar[bool] = True
 

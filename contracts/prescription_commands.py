@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from contracts.message import Command
+from contracts.message import Command, Event, Value
 from contracts.values import (
     Acknowledgement,
     Allergy,
@@ -28,11 +28,24 @@ from contracts.values import (
 VERIFICATIONS_MAX: Final = 11
 
 
-class PrescriptionCommand(Command):
-    """A command that the prescription service executes."""
+class Unresolved(Value):
+    """A reference of the request that the directory cannot honour: `unknown_reference`, `inactive_reference`.
+
+    The gateway finds it, but it is refused where it stands in the order of checks, beside what else is wrong.
+    """
+
+    path: str
+    code: Annotated[str, Field(pattern="^(unknown|inactive)_reference$")]
+
+
+class PrescriptionCommand(Command, Event):
+    """A command about one prescription, which the prescription service executes."""
 
     topic: ClassVar[str] = "prescription-commands-v1"
     source: ClassVar[str] = "/gateway"
+
+    expected_version: int | None = None
+    """The version that the client has read (`If-Match`); another one is refused as `version_mismatch`."""
 
 
 class IssuePrescription(PrescriptionCommand):

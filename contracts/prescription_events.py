@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from contracts.message import Event, Value
+from contracts.message import Event, Message, Value
 from contracts.values import (
+    Consultation,
     Diagnosis,
     Doctor,
     HistoryEntry,
@@ -17,6 +18,7 @@ from contracts.values import (
     PatientFacts,
     Prescription,
     Provider,
+    Template,
     Text,
 )
 
@@ -106,3 +108,39 @@ class DeliveryRequested(PrescriptionEvent):
     email_address: str
     language: str
     prescription: Prescription
+
+
+class ConsultationChanged(Message):
+    """A consultation stands as told here."""
+
+    topic: ClassVar[str] = "prescription-events-v1"
+    source: ClassVar[str] = "/prescription"
+    ce_type: ClassVar[str] = "recepta.consultation.changed.v1"
+
+    consultation: Consultation
+
+    @property
+    def key(self) -> str:
+        return str(self.consultation.consultation_id)
+
+    @property
+    def tenant(self) -> UUID | None:
+        return self.consultation.tenant_id
+
+
+class TemplateChanged(Message):
+    """A template stands as told here, or is deleted."""
+
+    topic: ClassVar[str] = "prescription-events-v1"
+    source: ClassVar[str] = "/prescription"
+    ce_type: ClassVar[str] = "recepta.template.changed.v1"
+
+    template: Template
+
+    @property
+    def key(self) -> str:
+        return str(self.template.template_id)
+
+    @property
+    def tenant(self) -> UUID | None:
+        return self.template.tenant_id

@@ -40,7 +40,7 @@ class Happened(Event):
     text: Annotated[str, Field(repr=False)] = ""
 
 
-class Ask(Command):
+class Ask(Command, Event):
     """Do something with one thing."""
 
     topic: ClassVar[str] = "chassis-commands-v1"

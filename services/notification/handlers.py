@@ -1,7 +1,7 @@
 """What notification does when asked for a document or a code, or told that a delivery is wanted."""
 
 from contracts.message import Command, Envelope
-from contracts.notification_commands import MakeDocument, SendOneTimePassword
+from contracts.notification_commands import MakeDocument, NotificationCommand, SendOneTimePassword
 from contracts.prescription_events import DeliveryRequested
 from services.notification import messages, store
 from services.notification.domain.printed import Refused
@@ -81,4 +81,5 @@ async def send_one_time_password(command: SendOneTimePassword, conn: Connection,
 @handlers.refused
 async def refused(command: Command, error: Exception, conn: Connection, outbox: Outbox) -> None:
     """Tell whoever waits for the document that there will be none."""
+    assert isinstance(command, NotificationCommand)  # There are no others on its topic.
     outbox.announce(messages.refused(command, error))

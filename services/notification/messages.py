@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 
 from contracts import values
 from contracts.command_outcomes import CommandRefused
-from contracts.message import Command
-from contracts.notification_commands import MakeDocument, SendOneTimePassword
+from contracts.notification_commands import MakeDocument, NotificationCommand, SendOneTimePassword
 from contracts.notification_events import DeliveryFailed, DeliverySucceeded, DocumentFinished
 from contracts.prescription_events import DeliveryRequested
 from services.notification.domain.delivery import Delivery, Refusal
@@ -182,7 +181,7 @@ def finished(wanted: WantedDocument, pdf: bytes) -> DocumentFinished:
     )
 
 
-def refused(command: Command | WantedDocument, error: Exception) -> NoDocument:
+def refused(command: NotificationCommand | WantedDocument, error: Exception) -> NoDocument:
     """Why there is no document, by its code; the client learns no more of a failure of ours."""
     code = errors.code(error) if isinstance(error, Refused | errors.Rejected) else errors.GaveUp.default_code
     return NoDocument(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from contracts.message import Command
+from contracts.prescription_commands import PrescriptionCommand
 from contracts.values import DispensationStatus
 from services.gateway.api.context import (
     Body,
@@ -102,8 +102,9 @@ router = APIRouter(prefix="/dispensing/v1", route_class=Direct)
 
 Writer = Annotated[Principal, Depends(require("dispensing:write"))]
 Reader = Annotated[Principal, Depends(require("dispensing:read"))]
-Build = Callable[[Connection, Asked, Mapping[str, Any]], Awaitable[Command | Problem]]
-BuildFromClaim = Callable[[Connection, Asked, Mapping[str, Any], Claim], Awaitable[Command | Problem]]
+Built = PrescriptionCommand | Problem
+Build = Callable[[Connection, Asked, Mapping[str, Any]], Awaitable[Built]]
+BuildFromClaim = Callable[[Connection, Asked, Mapping[str, Any], Claim], Awaitable[Built]]
 
 
 @router.post(
@@ -129,7 +130,7 @@ BuildFromClaim = Callable[[Connection, Asked, Mapping[str, Any], Claim], Awaitab
 async def start_dispensation(request: Request, caller: Writer, body: Body, gateway: Parts) -> Response:
     """Give a pharmacy the prescription. Of two that ask, one gets it; asking again changes nothing."""
 
-    async def build(conn: Connection, asked: Asked, body: Mapping[str, Any]) -> Command | Problem:
+    async def build(conn: Connection, asked: Asked, body: Mapping[str, Any]) -> Built:
         return await dispensing.start(conn, asked, body, dispensation_id=new_ids.new())
 
     return await _write(request, caller, body, gateway, build)
@@ -280,7 +281,7 @@ async def get_code(request: Request, caller: Reader, gateway: Parts, code: str) 
 
 
 def _of_claim(request: Request, dispensation_id: str, build: BuildFromClaim) -> Build:
-    async def from_claim(conn: Connection, asked: Asked, body: Mapping[str, Any]) -> Command | Problem:
+    async def from_claim(conn: Connection, asked: Asked, body: Mapping[str, Any]) -> Built:
         found = ids.find("dsp", dispensation_id)
         claim = found and await store.find(conn, asked.tenant_id, found, now=asked.now)
         if not claim:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from starlette.requests import Request as HttpRequest
 
-from contracts.message import Command
+from contracts.message import Command, Event
 from services.gateway.commands import asked as asking
 from services.gateway.commands.asked import Asker, Preference
 from services.gateway.commands.waiting import Outcomes
@@ -74,7 +74,7 @@ class Commands:
             asking.read(request, caller, body),
             command.ce_type,
             clock.now(),
-            command.prescription_id,
+            command.prescription_id if isinstance(command, Event) else None,
             {"base_url": self._settings.base_url} | context,
         )
         return await self.send(new, command, asking.preference(request))

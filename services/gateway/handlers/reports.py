@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from contracts import dispense_reports as reports
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
-from contracts.message import Command
+from contracts.prescription_commands import PrescriptionCommand
 from services.gateway.auth.door import Door
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import dispensation as bodies
@@ -43,7 +43,7 @@ _PATHS: Final = {
     reports.CompleteReport.ce_type: ("POST", "/dispensing/v1/dispensations/{}/complete"),
     reports.CancelReport.ce_type: ("POST", "/dispensing/v1/dispensations/{}/cancel"),
 }
-_BUILD: Final[Mapping[str, Callable[..., Awaitable[Command | Problem]]]] = {
+_BUILD: Final[Mapping[str, Callable[..., Awaitable[PrescriptionCommand | Problem]]]] = {
     reports.UpdateReport.ce_type: dispensing.update,
     reports.CompleteReport.ce_type: dispensing.complete,
     reports.CancelReport.ce_type: dispensing.cancel,
@@ -114,7 +114,7 @@ async def _take(
     principal: Principal,
     asked: Asked,
     body: dict[str, Any],
-    command: Command | Problem,
+    command: PrescriptionCommand | Problem,
     conn: Connection,
     outbox: Outbox,
 ) -> None:
@@ -160,7 +160,7 @@ def _answered(request: Request, answer: Answer) -> Request:
 
 async def _command(
     record: Arrived, asked: Asked, body: dict[str, Any], conn: Connection
-) -> Command | Problem:
+) -> PrescriptionCommand | Problem:
     code = body.get("code")
     canonical = bodies.canonical_code(code) if isinstance(code, str) else None
     if canonical is not None and record.key != canonical.encode():

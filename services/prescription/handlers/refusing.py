@@ -3,7 +3,8 @@
 from typing import Final
 
 from contracts.message import Command, Message
-from contracts.prescription_commands import VoidPrescription
+from contracts.prescription_commands import PrescriptionCommand, VoidPrescription
+from contracts.record_commands import RecordCommand
 from services.prescription import store
 from services.prescription.commands import carry_out
 from services.prescription.domain import cancelling, delivery
@@ -29,6 +30,10 @@ async def refused(command: Command, error: Exception, conn: Connection, outbox: 
     if not store.holds(conn):
         await hold(conn, [command])
     refusal = error if isinstance(error, Refused) else _said_in_our_words(error)
+    if isinstance(command, RecordCommand):
+        outbox.announce(telling.record_refused(command, refusal, now))
+        return
+    assert isinstance(command, PrescriptionCommand)  # There are no others on its topic.
     prescription = _decided_on(command, refusal, conn, outbox)
     outbox.announce(telling.refused(command, refusal, prescription, now))
 
@@ -38,7 +43,9 @@ def _said_in_our_words(error: Exception) -> Refused:
     return Refused(_CODES.get(code(error), code(error)), str(error))
 
 
-def _decided_on(command: Command, refusal: Refused, conn: Connection, outbox: Outbox) -> Prescription | None:
+def _decided_on(
+    command: PrescriptionCommand, refusal: Refused, conn: Connection, outbox: Outbox
+) -> Prescription | None:
     """What the clock had brought by then stands with the refusal, and a refused void is remembered."""
     before = store.find(conn, command.tenant_id, command.prescription_id)
     if before is None or before.hidden:

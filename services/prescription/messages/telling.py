@@ -8,8 +8,8 @@ from uuid import UUID
 
 from contracts import dispense_events as dispense
 from contracts import values
-from contracts.command_outcomes import CommandRefused, CommandSucceeded, Refusal
-from contracts.message import Command
+from contracts.command_outcomes import CommandRefused, CommandSucceeded, RecordCommandRefused, Refusal
+from contracts.prescription_commands import PrescriptionCommand
 from contracts.prescription_events import (
     DeliveryRequested,
     ItemToCheck,
@@ -18,6 +18,7 @@ from contracts.prescription_events import (
     SafetyCheckRequested,
     SealRequested,
 )
+from contracts.record_commands import RecordCommand
 from services.prescription.domain.history import Entry
 from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient
@@ -133,7 +134,7 @@ def succeeded(
 
 
 def refused(
-    command: Command, refusal: Refused, prescription: Prescription | None, now: datetime
+    command: PrescriptionCommand, refusal: Refused, prescription: Prescription | None, now: datetime
 ) -> CommandRefused:
     """The refusal, with the state that it was decided on."""
     return CommandRefused(
@@ -145,6 +146,19 @@ def refused(
         refusals=_entries(refusal),
         data=_data(refusal, now),
         prescription=state.whole(prescription) if prescription else None,
+    )
+
+
+def record_refused(command: RecordCommand, refusal: Refused, now: datetime) -> RecordCommandRefused:
+    """The refusal of what was asked of a consultation or a template."""
+    return RecordCommandRefused(
+        tenant_id=command.tenant_id,
+        record_id=command.record_id,
+        request_id=command.request_id,
+        code=refusal.code,
+        message=refusal.message,
+        refusals=_entries(refusal),
+        data=_data(refusal, now),
     )
 
 
