@@ -220,6 +220,7 @@ def _item(order: values.ItemOrder, place: int) -> Item:
         position=place,
         medication_name=order.medication_name,
         product=product,
+        cmed_medication_id=order.cmed_medication_id,
         active_ingredient=order.active_ingredient,
         ingredients=tuple(known),
         match_status="linked" if known else "unmatched",
