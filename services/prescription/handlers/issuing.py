@@ -27,7 +27,7 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
     if store.find(conn, command.tenant_id, command.prescription_id) is not None:
         raise Refused("internal_error", "There is a prescription with this id.")
     known = store.patient(conn, command.tenant_id, command.patient.patient_id)
-    patient = known.told(reading.patient(command).facts).entered_or_left()
+    patient = known.told(reading.patient(command.tenant_id, command.patient).facts).entered_or_left()
     code = prescription_codes.allocate(now.at.year, secrets.randbelow)
     order = reading.order(command, code, now.at)
     order = issuing.begin(order, patient.asked_with(order), now)

@@ -88,7 +88,7 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
         prescription_type="controlled" if controlled else "standard",
         created_at=now,
         updated_at=now,
-        items=tuple(_item(one, place) for place, one in enumerate(command.items, start=1)),
+        items=tuple(item(one, place) for place, one in enumerate(command.items, start=1)),
         particulars=particulars.ordered_with(command),
         notes=command.notes,
         valid_until=command.valid_until,
@@ -105,11 +105,9 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
     )
 
 
-def patient(command: IssuePrescription) -> Patient:
-    """The patient as the command's snapshot has them; what is known here already may be newer."""
-    return Patient(
-        tenant_id=command.tenant_id, id=command.patient.patient_id, facts=_facts(command.patient.facts)
-    )
+def patient(tenant_id: UUID, told: values.Patient) -> Patient:
+    """The patient as a command's snapshot has them; what is known here already may be newer."""
+    return Patient(tenant_id=tenant_id, id=told.patient_id, facts=_facts(told.facts))
 
 
 def patient_told(event: PatientFactsChanged) -> Patient:
@@ -212,7 +210,7 @@ def _line(told: values.DispensationLine) -> Line:
     )
 
 
-def _item(order: values.ItemOrder, place: int) -> Item:
+def item(order: values.ItemOrder, place: int) -> Item:
     product = _product(order.product) if order.product else None
     known = [one.ingredient for one in product.active_ingredients if one.ingredient] if product else []
     return Item(

@@ -6,6 +6,7 @@ from services.prescription.store.hand import (
     find,
     hold,
     holds,
+    knowledge_base,
     may_sign,
     patient,
     save,
@@ -13,12 +14,21 @@ from services.prescription.store.hand import (
     seen,
     strike_at,
 )
-from services.prescription.store.reading import finding_secret, history, in_force, still_in_force
+from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
+from services.prescription.store.unsigned import (
+    check_again,
+    check_all_again,
+    patients_with_unsigned,
+    save_knowledge_base,
+    unsigned_of,
+)
 from services.prescription.store.verifications import use_verification, used_verifications
 from services.prescription.store.writing import save_standing, settle
 
 __all__ = [
     "add",
+    "check_again",
+    "check_all_again",
     "drop",
     "find",
     "finding_secret",
@@ -26,15 +36,20 @@ __all__ = [
     "hold",
     "holds",
     "in_force",
+    "knowledge_base",
     "may_sign",
     "patient",
+    "patients_with_unsigned",
     "save",
+    "save_knowledge_base",
     "save_patient",
     "save_standing",
     "seen",
     "settle",
     "still_in_force",
     "strike_at",
+    "suspended",
+    "unsigned_of",
     "use_verification",
     "used_verifications",
 ]

@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import rows
+from services.prescription.store import rows, unsigned
 from services.prescription.store.hand import Hand, Place, holds, of
-from shared import work
+from shared import clock, work
 from shared.database import Connection
 
 # The kind of work that brings a prescription whatever is due to it.
@@ -22,13 +22,22 @@ async def settle(conn: Connection) -> None:
         await _write_patients(conn, hand)
     if hand.changed:
         await _write_prescriptions(conn, hand)
+    if hand.rewritten:
+        await _rewrite_content(conn, hand)
+    if hand.unsigned:
+        await unsigned.write(conn, hand.unsigned)
     if hand.dropped:
         await _delete(conn, sorted(hand.dropped))
     if hand.told:
         await _write_history(conn, hand)
     if hand.strikes:
         await _wind(conn, hand.strikes)
-    for written in (hand.moved, hand.changed, hand.new, hand.dropped, hand.told, hand.strikes):
+    if again := hand.moved & hand.with_unsigned:
+        await unsigned.check_again(conn, sorted(again), at=clock.now())
+    for written in (
+        *(hand.moved, hand.changed, hand.new, hand.rewritten, hand.unsigned),
+        *(hand.dropped, hand.told, hand.strikes),
+    ):
         written.clear()
 
 
@@ -78,6 +87,19 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.items_digest(one) if place in hand.new else b"" for place, one in changed],
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
+    )
+
+
+async def _rewrite_content(conn: Connection, hand: Hand) -> None:
+    """What was edited; of a new one the content has just been written."""
+    rewritten = [hand.prescriptions[place] for place in sorted(hand.rewritten - hand.new)]
+    await conn.executemany(
+        """
+        UPDATE prescription
+           SET items_digest = $3, content = $4
+         WHERE (tenant_id, id) = ($1, $2)
+        """,
+        [(one.tenant_id, one.id, rows.items_digest(one), rows.content(one)) for one in rewritten],
     )
 
 

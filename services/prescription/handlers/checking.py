@@ -1,0 +1,103 @@
+"""The safety check of what clients see: asked for, stored, answered for, and asked for again."""
+
+from datetime import timedelta
+from typing import Final
+
+from contracts.drafting_commands import AcknowledgeFindings, CheckSafety
+from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
+from services.prescription import store
+from services.prescription.commands import carry_out, question, take_up
+from services.prescription.domain import checking
+from services.prescription.domain import clock as clockwork
+from services.prescription.domain import patient as patients
+from services.prescription.domain.history import Occasion
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.refusal import Failing
+from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
+from services.prescription.handlers import issuing
+from services.prescription.handlers.registry import handlers
+from services.prescription.messages import drafts, reading, telling
+from shared import clock, ids
+from shared.database import Connection
+from shared.outbox import Outbox
+
+# How long a request waits that brings no deadline of its own.
+WAITING_MAX: Final = timedelta(minutes=15)
+# A process with the last knowledge base may still answer: by then it has been replaced.
+OTHER_KNOWLEDGE_AFTER: Final = timedelta(minutes=1)
+
+
+@handlers.on(CheckSafety)
+async def check_safety(command: CheckSafety, conn: Connection, outbox: Outbox) -> None:
+    """Have it checked now; whoever asks is answered when the result is stored."""
+    asked = take_up(conn, command)
+    patient = store.patient(conn, command.tenant_id, asked.prescription.patient_id)
+    after = checking.request(
+        asked.prescription,
+        patient.asked_with(asked.prescription),
+        asked.now,
+        deadline=command.deadline or asked.now.at + WAITING_MAX,
+    )
+    to_ask = await question(conn, asked.prescription, after, patient, asked.now)
+
+    carry_out(conn, outbox, asked.before, after)
+    outbox.announce(*to_ask)
+
+
+@handlers.on(AcknowledgeFindings)
+async def acknowledge_findings(command: AcknowledgeFindings, conn: Connection, outbox: Outbox) -> None:
+    """A doctor answers for findings: they forbid nothing any more."""
+    asked = take_up(conn, command, named=lambda one: checking.findings_named(one, command.finding_ids))
+    failing = drafts.unresolved(command.unresolved)
+    if not failing and await store.suspended(conn, command.tenant_id, [command.acknowledged_by]):
+        failing = [Failing("acknowledged_by", "inactive_reference", "May not sign at present.")]
+    after = checking.acknowledge(
+        asked.prescription,
+        command.finding_ids,
+        doctor_id=command.acknowledged_by,
+        reason=command.reason,
+        failing=failing,
+        occasion=asked.now,
+    )
+
+    whole = carry_out(conn, outbox, asked.before, after)
+    outbox.announce(telling.succeeded(whole, command.request_id))
+
+
+@handlers.on(SafetyCheckCompleted)
+async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connection, outbox: Outbox) -> None:
+    """Store what was found, unless it speaks of what is no longer so: then it is asked again."""
+    prescription = store.find(conn, event.tenant_id, event.prescription_id)
+    verdict = reading.verdict(event, ids.new)
+    if prescription is None or not checking.expects(prescription, verdict):
+        return  # It has come to its end, or a later question is under way.
+    if not await _counts(conn, prescription, verdict):
+        await _ask_again(conn, outbox, prescription)
+    elif prescription.hidden:
+        await issuing.after_check(conn, outbox, prescription, verdict)
+    else:
+        await _store(conn, outbox, prescription, verdict)
+
+
+@handlers.on(KnowledgeBaseUpdated)
+async def on_knowledge_base_updated(event: KnowledgeBaseUpdated, conn: Connection, outbox: Outbox) -> None:
+    """From now on checks use another knowledge base: what is unsigned is checked again, piece by piece."""
+    version = event.knowledge_base_version
+    if await store.save_knowledge_base(conn, version, updated_at=event.updated_at):
+        await store.check_all_again(conn, version, at=clock.now())
+
+
+async def keys(conn: Connection, prescription: Prescription, verdict: Verdict) -> KeyMaker:
+    """The secret is read only where there is a finding to make a key for."""
+    secret = await store.finding_secret(conn) if verdict.findings else b""
+    return KeyMaker(secret, prescription.tenant_id, prescription.patient_id)
+
+
+async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
+    patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
+    blocking = still_blocking(verdict.findings)
+    named = [one.other_prescription_id for one in blocking if one.other_prescription_id]
+    in_force = (
+        await store.still_in_force(conn, prescription.tenant_id, named, clock.now()) if named else frozenset()
+    )
+    return patients.counts(verdict, prescription, patient, in_force)
