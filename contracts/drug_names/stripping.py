@@ -50,7 +50,7 @@ def _amounts(part: str) -> str:
     unit = part.lstrip("0123456789.,/ ").strip()
     numbers = [one.strip().replace(",", ".") for one in part.removesuffix(unit).split("/") if one.strip()]
     if unit == "g" and all(map(_is_plain, numbers)):
-        unit, numbers = "mg", [f"{Decimal(number) * 1000:f}" for number in numbers]
+        unit, numbers = "mg", [f"{(Decimal(number) * 1000).normalize():f}" for number in numbers]
     return "/".join(map(_plain, numbers)) + _UNITS.get(unit, unit)
 
 
