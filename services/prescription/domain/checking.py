@@ -52,9 +52,7 @@ def request(
     return _check(waiting.joined(prescription, one), asked_with, occasion, prescription)
 
 
-def again(
-    prescription: Prescription, asked_with: AskedWith, occasion: Occasion
-) -> Prescription:
+def again(prescription: Prescription, asked_with: AskedWith, occasion: Occasion) -> Prescription:
     """Ask once more, because what the question was asked with, or the stored check, is no longer so."""
     return ask(prescription, asked_with, occasion, since=prescription)
 

@@ -35,6 +35,11 @@ class Product:
     controlled_schedule: str | None = None
 
     @property
+    def linked_ingredients(self) -> tuple[str, ...]:
+        """The rows of the knowledge base that a link to this product stands for."""
+        return tuple(one.ingredient for one in self.active_ingredients if one.ingredient)
+
+    @property
     def ingredients(self) -> frozenset[str]:
         """By row of the knowledge base, else by name; empty when nothing is known."""
         return frozenset(one.ingredient or one.name.casefold() for one in self.active_ingredients)

@@ -1,5 +1,6 @@
 """Everything the prescription service says to Postgres."""
 
+from services.prescription.store.catalogue import fill_in, resolve_items
 from services.prescription.store.hand import (
     add,
     drop,
@@ -7,6 +8,7 @@ from services.prescription.store.hand import (
     hold,
     holds,
     knowledge_base,
+    keep_of_catalogue,
     may_sign,
     patient,
     save,
@@ -15,6 +17,7 @@ from services.prescription.store.hand import (
     strike_at,
 )
 from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
+from services.prescription.store.releases import has_catalogue
 from services.prescription.store.unsigned import (
     check_again,
     check_all_again,
@@ -30,16 +33,20 @@ __all__ = [
     "check_again",
     "check_all_again",
     "drop",
+    "fill_in",
     "find",
     "finding_secret",
+    "has_catalogue",
     "history",
     "hold",
     "holds",
     "in_force",
+    "keep_of_catalogue",
     "knowledge_base",
     "may_sign",
     "patient",
     "patients_with_unsigned",
+    "resolve_items",
     "save",
     "save_knowledge_base",
     "save_patient",
