@@ -11,6 +11,7 @@ from contracts import consultation_events as consultations
 from contracts import dispense_events as dispense
 from contracts import dispense_report_outcomes as report_outcomes
 from contracts import dispense_reports as reports
+from contracts import drafting_commands as drafting
 from contracts import drug_catalog as drugs
 from contracts import notification_commands, notification_events, safety_check_events, signing_events
 from contracts import prescription_commands as commands
@@ -92,6 +93,7 @@ _ALL: Final = (
         commands.UpdateDispensation,
         commands.CompleteDispensation,
         commands.CancelDispensation,
+        drafting.ChangeStatus,
         purpose="What a client asks for.",
     ),
     _topic(

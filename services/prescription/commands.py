@@ -3,34 +3,80 @@
 from contracts import values
 from services.prescription import store
 from services.prescription.domain import clock as clockwork
-from services.prescription.domain import issuing
+from services.prescription.domain import issuing, signing
+from services.prescription.domain import patient as patients
 from services.prescription.domain.patient import in_force_until
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
 from services.prescription.messages import reading, state, telling
-from shared import clock
+from shared import clock, ids
 from shared.database import Connection
 from shared.outbox import Outbox
 
 
 def carry_out(
-    conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
+    conn: Connection,
+    outbox: Outbox,
+    before: Prescription,
+    after: Prescription,
+    *,
+    refusal: Refused | None = None,
 ) -> values.Prescription:
-    """Save it, tell views and pharmacies, and set its clock; nothing of the kind where nothing changed."""
-    whole = carry_out_by_clock(conn, outbox, before, after)
+    """Save it, tell views and pharmacies, and set its clock; nothing of the kind where nothing changed.
+
+    Whoever waits for a signature that comes to its end with this is answered: `refusal` says why there is
+    none, where the state alone does not.
+    """
+    whole = carry_out_by_clock(conn, outbox, before, after, refusal=refusal)
     wind(conn, before, after)
     return whole
 
 
 def carry_out_by_clock(
-    conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
+    conn: Connection,
+    outbox: Outbox,
+    before: Prescription,
+    after: Prescription,
+    *,
+    refusal: Refused | None = None,
 ) -> values.Prescription:
     """The same for the clock itself, which winds itself."""
     whole = state.whole(after)
     if after.revision > before.revision:
         _save(conn, before, after)
         outbox.announce(telling.changed(whole, after.unsaved), *telling.public(after, after.unsaid))
+        _answer_signer(outbox, before, after, whole, refusal)
     return whole
+
+
+def _answer_signer(
+    outbox: Outbox,
+    before: Prescription,
+    after: Prescription,
+    whole: values.Prescription,
+    refusal: Refused | None,
+) -> None:
+    request = signing.ended(before, after)
+    if request is None or request.occasion.request_id is None:
+        return
+    if refusal is None:
+        refusal = signing.refusal(before, after)
+    if refusal is None:
+        outbox.announce(telling.succeeded(whole, request.occasion.request_id))
+    else:
+        outbox.announce(
+            telling.refused_later(whole, request.occasion.request_id, refusal, now=after.updated_at)
+        )
+
+
+def deliver_at_issue(
+    outbox: Outbox, whole: values.Prescription, *, wish: values.Policy, address: str | None
+) -> None:
+    """Have it mailed to its patient where the provider wishes so and there is an address."""
+    if wish.deliver_on_issue == "EMAIL" and address:
+        outbox.announce(
+            telling.delivery_requested(whole, delivery_id=ids.new(), channel="EMAIL", address=address)
+        )
 
 
 def keep_hidden(conn: Connection, before: Prescription, after: Prescription) -> None:
@@ -49,11 +95,12 @@ def refuse_issue(conn: Connection, outbox: Outbox, prescription: Prescription, r
 
 
 def _save(conn: Connection, before: Prescription, after: Prescription) -> None:
-    """Save it; its patient learns when it comes into force or leaves it."""
-    store.save(conn, after)
+    """Save it; its patient learns when it comes into force or leaves it, which its own check outlasts."""
     if (in_force_until(before) is None) is not (in_force_until(after) is None):
         patient = store.patient(conn, after.tenant_id, after.patient_id)
         store.save_patient(conn, patient.entered_or_left())
+        after = patients.current_after_all(after, patient)
+    store.save(conn, after)
 
 
 def wind(conn: Connection, before: Prescription | None, after: Prescription) -> None:

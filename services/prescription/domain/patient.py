@@ -59,6 +59,25 @@ class Patient:
         )
 
 
+def current(prescription: Prescription, patient: Patient) -> bool:
+    """Whether its stored check was made with its content and the patient as both are now."""
+    check = prescription.check
+    return (
+        check is not None
+        and prescription.check_asked is None
+        and check.asked_with == patient.asked_with(prescription)
+    )
+
+
+def current_after_all(prescription: Prescription, patient: Patient) -> Prescription:
+    """The same when it comes into force or leaves it: its own check never looks at itself."""
+    check = prescription.check
+    if check is None or not current(prescription, patient):
+        return prescription
+    asked_with = patient.entered_or_left().asked_with(prescription)
+    return replace(prescription, check=replace(check, asked_with=asked_with))
+
+
 def counts(verdict: Verdict, prescription: Prescription, patient: Patient, in_force: frozenset[UUID]) -> bool:
     """Whether a verdict speaks of what is so now; if not, the check is asked for again.
 

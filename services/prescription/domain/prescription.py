@@ -50,6 +50,20 @@ class Signature:
     signed_at: datetime | None = None
     seal: Seal | None = None
     failure: str | None = None
+    failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignRequest:
+    """A sign request under way: who is answered at its end, until when, and what the signature was before.
+
+    It first awaits a safety check, and then, `sealing`, the seal.
+    """
+
+    occasion: Occasion
+    deadline: datetime | None = None
+    before: Signature | None = None
+    sealing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +132,10 @@ class Prescription:
     patient_id: UUID
     doctor_id: UUID
     api_version: str = "v1"
+    dialect: str = "osigu"
+    origin: str = "manual"
+    consultation_id: UUID | None = None
+    template_id: UUID | None = None
     prescription_type: str = "standard"
     status: Status = Status.DRAFT
     version: int = 0
@@ -135,6 +153,7 @@ class Prescription:
     acknowledgements: tuple[Acknowledgement, ...] = ()
     unmatched_keys: tuple[str, ...] = ()
     signature: Signature | None = None
+    sign_request: SignRequest | None = None
     signed_document_id: UUID | None = None
     dispensations: tuple[Dispensation, ...] = ()
     cancellation: Cancellation | None = None
@@ -163,6 +182,11 @@ class Prescription:
     @property
     def signing(self) -> bool:
         return self.signature is not None and self.signature.status is SignatureStatus.PENDING
+
+    @property
+    def signed(self) -> bool:
+        """Whether it has ever been signed, whatever became of it."""
+        return self.signature is not None and self.signature.signed_at is not None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -5,8 +5,17 @@ from services.prescription.handlers import (
     asked_by_prescribers,
     issuing,
     refusing,
+    status_changes,
     told,
 )
 from services.prescription.handlers.registry import handlers
 
-__all__ = ["asked_by_pharmacies", "asked_by_prescribers", "handlers", "issuing", "refusing", "told"]
+__all__ = [
+    "asked_by_pharmacies",
+    "asked_by_prescribers",
+    "handlers",
+    "issuing",
+    "refusing",
+    "status_changes",
+    "told",
+]

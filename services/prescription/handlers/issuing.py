@@ -7,12 +7,14 @@ from contracts.prescription_commands import IssuePrescription
 from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed, SealingRefused
 from services.prescription import store
-from services.prescription.commands import carry_out, keep_hidden, refuse_issue, wind
+from services.prescription.commands import carry_out, deliver_at_issue, keep_hidden, refuse_issue, wind
 from services.prescription.domain import checking, issuing, signing
+from services.prescription.domain import clock as clockwork
 from services.prescription.domain import patient as patients
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
 from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
+from services.prescription.handlers import signatures
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import particulars, reading, telling
 from shared import clock, ids
@@ -50,7 +52,15 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
         await _ask_again(conn, outbox, prescription)
         return
     now = reading.going_on(prescription, clock.now())
-    checked = issuing.after_verdict(prescription, verdict, await _keys(conn, prescription, verdict), now)
+    keys = await _keys(conn, prescription, verdict)
+    if not prescription.hidden:
+        checked = checking.store_verdict(clockwork.as_of(prescription, now.at), verdict, keys, now)
+        if signing.awaits_check(checked):
+            await signatures.go_on(conn, outbox, prescription, checked, now)
+        else:
+            carry_out(conn, outbox, prescription, checked)
+        return
+    checked = issuing.after_verdict(prescription, verdict, keys, now)
     doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
     if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
         refuse_issue(conn, outbox, checked, refusal)
@@ -70,8 +80,10 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     now = reading.going_on(prescription, clock.now())
     seal = reading.seal(event.seal)
     if not prescription.hidden:
-        late = signing.after_seal(prescription, seal, number=event.signature_version, occasion=now)
-        carry_out(conn, outbox, prescription, late)
+        signed = signing.after_seal(
+            clockwork.as_of(prescription, now.at), seal, number=event.signature_version, occasion=now
+        )
+        carry_out(conn, outbox, prescription, signed)
         return
     if signing.awaited(prescription) != event.signature_version:
         return
@@ -96,7 +108,12 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
         refusal = Refused("validation_failed", "The content cannot be sealed.", errors=errors)
         refuse_issue(conn, outbox, prescription, refusal)
         return
-    failed = signing.after_failure(prescription, event.code, number=event.signature_version, occasion=now)
+    failed = signing.after_failure(
+        clockwork.as_of(prescription, now.at),
+        signing.SIGNING_REFUSED,
+        number=event.signature_version,
+        occasion=now,
+    )
     carry_out(conn, outbox, prescription, failed)
 
 
@@ -115,7 +132,10 @@ async def _ask_again(conn: Connection, outbox: Outbox, prescription: Prescriptio
     patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
     others = await store.in_force(conn, prescription, now.at)
     asking = checking.ask(prescription, patient.asked_with(prescription), now)
-    keep_hidden(conn, prescription, asking)
+    if prescription.hidden:
+        keep_hidden(conn, prescription, asking)
+    else:
+        carry_out(conn, outbox, prescription, asking)
     outbox.announce(telling.check_requested(asking, patient, others))
 
 
@@ -131,8 +151,4 @@ def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issu
     whole = carry_out(conn, outbox, prescription, issued)
     outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
     carried = particulars.of(issued)
-    if carried.policy.deliver_on_issue == "EMAIL" and carried.patient.email_address:
-        address = carried.patient.email_address
-        outbox.announce(
-            telling.delivery_requested(whole, delivery_id=ids.new(), channel="EMAIL", address=address)
-        )
+    deliver_at_issue(outbox, whole, wish=carried.policy, address=carried.patient.email_address)

@@ -75,7 +75,7 @@ def seal_requested(prescription: Prescription) -> SealRequested:
         prescription_code=prescription.code,
         provider=carried.provider,
         patient=carried.patient,
-        doctor=carried.doctor,
+        doctor=carried.signer or carried.doctor,
         items=tuple(state.order(one) for one in prescription.items),
         diagnoses=carried.diagnoses,
         patient_data_consent=carried.patient_data_consent,
@@ -146,6 +146,22 @@ def refused(
         refusals=_entries(refusal),
         data=_data(refusal, now),
         prescription=state.whole(prescription) if prescription else None,
+    )
+
+
+def refused_later(
+    whole: values.Prescription, request_id: UUID, refusal: Refused, *, now: datetime
+) -> CommandRefused:
+    """The refusal of a request that was under way when something ended it."""
+    return CommandRefused(
+        tenant_id=whole.tenant_id,
+        prescription_id=whole.prescription_id,
+        request_id=request_id,
+        code=refusal.code,
+        message=refusal.message,
+        refusals=_entries(refusal),
+        data=_data(refusal, now),
+        prescription=whole,
     )
 
 

@@ -13,7 +13,7 @@ from services.prescription.store.hand import (
     seen,
     strike_at,
 )
-from services.prescription.store.reading import finding_secret, history, in_force, still_in_force
+from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
 from services.prescription.store.verifications import use_verification, used_verifications
 from services.prescription.store.writing import save_standing, settle
 
@@ -35,6 +35,7 @@ __all__ = [
     "settle",
     "still_in_force",
     "strike_at",
+    "suspended",
     "use_verification",
     "used_verifications",
 ]

@@ -35,6 +35,8 @@ class Hand:
     """Doctors who may not sign at present."""
     new: set[Place] = field(default_factory=set)
     changed: set[Place] = field(default_factory=set)
+    rewritten: set[Place] = field(default_factory=set)
+    """Of what is changed, that whose items or particulars are others than before."""
     dropped: set[Place] = field(default_factory=set)
     moved: set[Place] = field(default_factory=set)
     """Patients whose row is to be written."""
@@ -119,7 +121,11 @@ def save(conn: Connection, prescription: Prescription) -> None:
     if prescription.unsaved and not prescription.hidden:
         hand.told.append((place, prescription.unsaved))
     hand.changed.add(place)
-    if in_force_until(prescription) is None:
+    before = hand.prescriptions.get(place)
+    if place not in hand.new and before is not None and rows.content_differs(before, prescription):
+        hand.rewritten.add(place)
+    entered = before is not None and in_force_until(before) is None
+    if entered or in_force_until(prescription) is None:
         hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
     unsaved = prescription.unsaved if prescription.hidden else ()
     hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=())
@@ -130,8 +136,8 @@ def drop(conn: Connection, prescription: Prescription) -> None:
     hand = of(conn)
     place = prescription.tenant_id, prescription.id
     hand.told.append((place, prescription.unsaved))
-    hand.changed.discard(place)
-    hand.new.discard(place)
+    for written in (hand.changed, hand.rewritten, hand.new):
+        written.discard(place)
     hand.dropped.add(place)
     hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
     del hand.prescriptions[place]

@@ -22,13 +22,23 @@ async def settle(conn: Connection) -> None:
         await _write_patients(conn, hand)
     if hand.changed:
         await _write_prescriptions(conn, hand)
+    if hand.rewritten:
+        await _rewrite_content(conn, hand)
     if hand.dropped:
         await _delete(conn, sorted(hand.dropped))
     if hand.told:
         await _write_history(conn, hand)
     if hand.strikes:
         await _wind(conn, hand.strikes)
-    for written in (hand.moved, hand.changed, hand.new, hand.dropped, hand.told, hand.strikes):
+    for written in (
+        hand.moved,
+        hand.changed,
+        hand.rewritten,
+        hand.new,
+        hand.dropped,
+        hand.told,
+        hand.strikes,
+    ):
         written.clear()
 
 
@@ -54,7 +64,7 @@ async def _write_patients(conn: Connection, hand: Hand) -> None:
 
 async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
     changed = [(place, hand.prescriptions[place]) for place in sorted(hand.changed)]
-    # Content and digest of a row that is there already stay as they are.
+    # Content and digest of a row that is there already stay as they are, but for those written anew below.
     await conn.execute(
         """
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
@@ -78,6 +88,20 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.items_digest(one) if place in hand.new else b"" for place, one in changed],
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
+    )
+
+
+async def _rewrite_content(conn: Connection, hand: Hand) -> None:
+    rewritten = [
+        (place, hand.prescriptions[place]) for place in sorted(hand.rewritten - hand.new - hand.dropped)
+    ]
+    await conn.executemany(
+        """
+        UPDATE prescription
+           SET content = $3, items_digest = $4
+         WHERE (tenant_id, id) = ($1, $2)
+        """,
+        [(*place, rows.content(one), rows.items_digest(one)) for place, one in rewritten],
     )
 
 
