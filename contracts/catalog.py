@@ -100,6 +100,7 @@ _ALL: Final = (
         drafting.RemoveItem,
         drafting.CheckSafety,
         drafting.AcknowledgeFindings,
+        drafting.ChangeStatus,
         purpose="What a client asks for.",
     ),
     _topic(

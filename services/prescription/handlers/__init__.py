@@ -4,8 +4,11 @@ from services.prescription.handlers import (
     asked_by_pharmacies,
     asked_by_prescribers,
     catalogue,
+    checking,
+    drafting,
     issuing,
     refusing,
+    status_changes,
     told,
 )
 from services.prescription.handlers.registry import handlers
@@ -14,8 +17,11 @@ __all__ = [
     "asked_by_pharmacies",
     "asked_by_prescribers",
     "catalogue",
+    "checking",
+    "drafting",
     "handlers",
     "issuing",
     "refusing",
+    "status_changes",
     "told",
 ]

@@ -6,15 +6,14 @@ from typing import Final
 from contracts.drafting_commands import AcknowledgeFindings, CheckSafety
 from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
 from services.prescription import store
-from services.prescription.commands import carry_out, question, take_up
-from services.prescription.domain import checking
+from services.prescription.commands import carry_out, keep_hidden, question, take_up
+from services.prescription.domain import checking, signing
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import patient as patients
-from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing
 from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
-from services.prescription.handlers import issuing
+from services.prescription.handlers import issuing, signatures
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, telling
 from shared import clock, ids
@@ -74,7 +73,8 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
     if not await _counts(conn, prescription, verdict):
         await _ask_again(conn, outbox, prescription)
     elif prescription.hidden:
-        await issuing.after_check(conn, outbox, prescription, verdict)
+        keys = await _keys(conn, prescription, verdict)
+        await issuing.after_check(conn, outbox, prescription, verdict, keys)
     else:
         await _store(conn, outbox, prescription, verdict)
 
@@ -87,7 +87,41 @@ async def on_knowledge_base_updated(event: KnowledgeBaseUpdated, conn: Connectio
         await store.check_all_again(conn, version, at=clock.now())
 
 
-async def keys(conn: Connection, prescription: Prescription, verdict: Verdict) -> KeyMaker:
+async def _store(conn: Connection, outbox: Outbox, before: Prescription, verdict: Verdict) -> None:
+    """Whoever waits for it is answered; a signature that waits goes on."""
+    now = reading.going_on(before, clock.now())
+    known = store.knowledge_base(conn)
+    present = clockwork.as_of(before, now.at)
+    checked = checking.store_verdict(
+        present,
+        verdict,
+        await _keys(conn, before, verdict),
+        now,
+        since=present,
+        knowledge_base=known,
+    )
+    if signing.awaits_check(checked):
+        await signatures.go_on(conn, outbox, before, checked, now)
+    else:
+        carry_out(conn, outbox, before, checked)
+    if checked.outdated:
+        patient = [(before.tenant_id, before.patient_id)]
+        await store.check_again(conn, patient, at=now.at + OTHER_KNOWLEDGE_AFTER)
+
+
+async def _ask_again(conn: Connection, outbox: Outbox, before: Prescription) -> None:
+    now = reading.going_on(before, clock.now())
+    patient = store.patient(conn, before.tenant_id, before.patient_id)
+    asking = checking.again(before, patient.asked_with(before), now)
+    to_ask = await question(conn, before, asking, patient, now)
+    if before.hidden:
+        keep_hidden(conn, before, asking)
+    else:
+        carry_out(conn, outbox, before, asking)
+    outbox.announce(*to_ask)
+
+
+async def _keys(conn: Connection, prescription: Prescription, verdict: Verdict) -> KeyMaker:
     """The secret is read only where there is a finding to make a key for."""
     secret = await store.finding_secret(conn) if verdict.findings else b""
     return KeyMaker(secret, prescription.tenant_id, prescription.patient_id)

@@ -2,7 +2,7 @@
 
 from contracts.drafting_commands import AddItem, ChangeItem, ChangeMetadata, CreatePrescription, RemoveItem
 from services.prescription import store
-from services.prescription.commands import carry_out, checked_again, take_up
+from services.prescription.commands import announce_new, carry_out, checked_again, take_up
 from services.prescription.domain import editing
 from services.prescription.domain.refusal import Refused, refuse_if
 from services.prescription.handlers.registry import handlers
@@ -26,7 +26,8 @@ async def create_prescription(command: CreatePrescription, conn: Connection, out
 
     if patient is not known:
         store.save_patient(conn, patient)
-    whole = begin(conn, outbox, draft)
+    store.add(conn, draft)
+    whole = announce_new(outbox, draft)
     outbox.announce(telling.succeeded(whole, command.request_id))
 
 

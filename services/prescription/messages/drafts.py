@@ -1,6 +1,6 @@
 """Contract to domain: what is written of a prescription step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ from contracts.prescription_commands import Unresolved
 from services.prescription.domain.items import Item, days_of
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing
-from services.prescription.messages import particulars, reading
+from services.prescription.messages import particulars, reading, state
 
 _UNRESOLVED: Final = {
     "unknown_reference": "There is nothing with this id.",
@@ -85,20 +85,27 @@ def added_item(command: AddItem) -> Item:
 
 def changed_item(command: ChangeItem, item: Item) -> Item:
     """The line as it is to be; what its names mean is for the catalogue to say."""
-    return replace(item, **_changed(command.changes, item))
+    changes = command.changes
+    order = values.ItemOrder.model_validate({**state.order(item).model_dump(), **changes})
+    days = order.duration_days
+    return replace(
+        item,
+        medication_name=order.medication_name,
+        active_ingredient=order.active_ingredient,
+        cmed_medication_id=order.cmed_medication_id,
+        dosage=order.dosage,
+        route=order.route,
+        frequency=order.frequency,
+        duration=order.duration,
+        duration_days=days_of(order.duration) if "duration" in changes else days,
+        quantity=order.quantity,
+        unit=order.unit,
+        instructions=order.instructions,
+        clinical_notes=order.clinical_notes,
+    )
 
 
 def names_another(before: Item, after: Item) -> bool:
     """Whether the catalogue is to be asked what it means now."""
     names = ("medication_name", "active_ingredient", "cmed_medication_id")
     return any(getattr(before, name) != getattr(after, name) for name in names)
-
-
-def _changed(changes: Mapping[str, values.Json], item: Item) -> dict[str, object]:
-    order = values.ItemOrder.model_validate(
-        {"item_id": item.id, "medication_name": item.medication_name, **changes}
-    )
-    changed = {name: getattr(order, name) for name in changes}
-    if "duration" in changed:
-        changed.setdefault("duration_days", days_of(order.duration))
-    return changed

@@ -3,7 +3,7 @@
 from contracts import values
 from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Line
 from services.prescription.domain.items import Item, Product
-from services.prescription.domain.prescription import Prescription, Seal
+from services.prescription.domain.prescription import Prescription, Seal, Signature
 from services.prescription.domain.safety import Finding
 from services.prescription.domain.state_table import Status
 from services.prescription.messages import particulars
@@ -17,10 +17,12 @@ def whole(prescription: Prescription) -> values.Prescription:
     carried = particulars.of(prescription)
     check = prescription.check
     signature = prescription.signature
+    signed = signature if prescription.signed else None
     return values.Prescription(
         tenant_id=prescription.tenant_id,
         prescription_id=prescription.id,
-        prescription_code=prescription.code,
+        # Allocated before the seal, shown once the seal stands over it (rulings 1.10).
+        prescription_code=prescription.code if signed else None,
         status=values.Status(prescription.status.value),
         version=prescription.version,
         revision=prescription.revision,
@@ -51,9 +53,10 @@ def whole(prescription: Prescription) -> values.Prescription:
         checked_at=check.checked_at if check else None,
         coverage=coverage(prescription),
         not_evaluated=not_evaluated(prescription),
-        signed_by=signature.signed_by if signature and signature.signed_at else None,
-        signed_at=signature.signed_at if signature else None,
-        seal=_seal(signature.seal) if signature and signature.seal else None,
+        signature=_signature(signature) if signature else None,
+        signed_by=signed.signed_by if signed else None,
+        signed_at=signed.signed_at if signed else None,
+        seal=_seal(signed.seal) if signed and signed.seal else None,
         signed_document_id=prescription.signed_document_id,
         dispensations=tuple(_dispensation(prescription, one) for one in prescription.dispensations),
         void=_void(prescription),
@@ -198,6 +201,16 @@ def _product(product: Product) -> values.Product:
         pack_format=product.pack_format,
         national_code=product.national_code,
         controlled_schedule=product.controlled_schedule,
+    )
+
+
+def _signature(signature: Signature) -> values.Signature:
+    return values.Signature(
+        status=signature.status.value,
+        signed_by=signature.signed_by,
+        asked_at=signature.asked_at,
+        failure=signature.failure,
+        failed_at=signature.failed_at,
     )
 
 

@@ -75,7 +75,7 @@ def seal_requested(prescription: Prescription) -> SealRequested:
         prescription_code=prescription.code,
         provider=carried.provider,
         patient=carried.patient,
-        doctor=carried.doctor,
+        doctor=carried.signer or carried.doctor,
         items=tuple(state.order(one) for one in prescription.items),
         diagnoses=carried.diagnoses,
         patient_data_consent=carried.patient_data_consent,

@@ -41,7 +41,7 @@ class Hand:
     new: set[Place] = field(default_factory=set)
     changed: set[Place] = field(default_factory=set)
     rewritten: set[Place] = field(default_factory=set)
-    """Those whose content says something else than before."""
+    """Of what is changed, that whose items or particulars are others than before."""
     unsigned: dict[Place, tuple[UUID, bool]] = field(default_factory=dict)
     """Whose patient has one unsigned prescription more from now on, or one less."""
     dropped: set[Place] = field(default_factory=set)
@@ -138,20 +138,20 @@ def save(conn: Connection, prescription: Prescription) -> None:
     if prescription.unsaved and not prescription.hidden:
         hand.told.append((place, prescription.unsaved))
     hand.changed.add(place)
-    if in_force_until(prescription) is None:
+    before = hand.prescriptions.get(place)
+    if place not in hand.new and before is not None and rows.content_differs(before, prescription):
+        hand.rewritten.add(place)
+    entered = before is not None and in_force_until(before) is None
+    if entered or in_force_until(prescription) is None:
         hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
-    _note_content(hand, hand.prescriptions.get(place), prescription)
+    _note_unsigned(hand, before, prescription)
     unsaved = prescription.unsaved if prescription.hidden else ()
     hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=(), answers=())
 
 
-def _note_content(hand: Hand, before: Prescription | None, after: Prescription) -> None:
-    """What is written beside its state: the content where it is another, and whether nobody has signed it."""
-    place = after.tenant_id, after.id
-    if before is not None and (before.items, before.particulars) != (after.items, after.particulars):
-        hand.rewritten.add(place)
+def _note_unsigned(hand: Hand, before: Prescription | None, after: Prescription) -> None:
     if after.unsigned is not (before is not None and before.unsigned):
-        hand.unsigned[place] = after.patient_id, after.unsigned
+        hand.unsigned[after.tenant_id, after.id] = after.patient_id, after.unsigned
     if after.unsigned:
         hand.with_unsigned.add((after.tenant_id, after.patient_id))
 
@@ -161,8 +161,8 @@ def drop(conn: Connection, prescription: Prescription) -> None:
     hand = of(conn)
     place = prescription.tenant_id, prescription.id
     hand.told.append((place, prescription.unsaved))
-    hand.changed.discard(place)
-    hand.new.discard(place)
+    for written in (hand.changed, hand.rewritten, hand.new):
+        written.discard(place)
     hand.dropped.add(place)
     hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
     del hand.prescriptions[place]

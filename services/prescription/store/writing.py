@@ -68,7 +68,7 @@ async def _write_patients(conn: Connection, hand: Hand) -> None:
 
 async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
     changed = [(place, hand.prescriptions[place]) for place in sorted(hand.changed)]
-    # Content and digest of a row that is there already stay as they are.
+    # Content and digest of a row that is there already stay as they are, but for those written anew below.
     await conn.execute(
         """
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
@@ -96,15 +96,16 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
 
 
 async def _rewrite_content(conn: Connection, hand: Hand) -> None:
-    """What was edited; of a new one the content has just been written."""
-    rewritten = [hand.prescriptions[place] for place in sorted(hand.rewritten - hand.new)]
+    rewritten = [
+        (place, hand.prescriptions[place]) for place in sorted(hand.rewritten - hand.new - hand.dropped)
+    ]
     await conn.executemany(
         """
         UPDATE prescription
-           SET items_digest = $3, content = $4
+           SET content = $3, items_digest = $4
          WHERE (tenant_id, id) = ($1, $2)
         """,
-        [(one.tenant_id, one.id, rows.items_digest(one), rows.content(one)) for one in rewritten],
+        [(*place, rows.content(one), rows.items_digest(one)) for place, one in rewritten],
     )
 
 
