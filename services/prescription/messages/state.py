@@ -161,6 +161,7 @@ def _ordered(item: Item) -> dict[str, object]:
         "product": _product(item.product) if item.product else None,
         "medication_name": item.medication_name,
         "active_ingredient": item.active_ingredient,
+        "ingredients": item.ingredients,
         "quantity": item.quantity,
         "unit": item.unit,
         "posology": item.posology,
@@ -182,7 +183,6 @@ def _item(prescription: Prescription, item: Item) -> values.Item:
         {
             **_ordered(item),
             "position": item.position,
-            "ingredients": item.ingredients,
             "match_status": item.match_status,
             "match_score": item.match_score,
             "dispensed_quantity": prescription.dispensed_quantity(item),
