@@ -158,8 +158,6 @@ def _item(item: values.ItemOrder, number: int) -> Item:
         item_id=str(item.item_id),
         item_no=number,
         description=_description(item, product),
-        or product.product_name
-        or item.medication_name,
         active_ingredients=_ingredients(item, product),
         national_code=product.national_code,
         strength=product.strength,
