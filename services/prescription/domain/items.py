@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -33,6 +34,11 @@ class Product:
     controlled_schedule: str | None = None
 
     @property
+    def linked_ingredients(self) -> tuple[str, ...]:
+        """The rows of the knowledge base that a link to this product stands for."""
+        return tuple(one.ingredient for one in self.active_ingredients if one.ingredient)
+
+    @property
     def ingredients(self) -> frozenset[str]:
         """By row of the knowledge base, else by name; empty when nothing is known."""
         return frozenset(one.ingredient or one.name.casefold() for one in self.active_ingredients)
@@ -40,16 +46,23 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What one line asks for. `quantity` None: it can be dispensed once, in whatever quantity that is."""
+    """What one line asks for. `quantity` None: it can be dispensed once, in whatever quantity that is.
+
+    `cmed_medication_id` is the catalogue's id of the product that a client named; `product` is None all the
+    same where the catalogue does not know it. `suggestions` are ingredients that the name may have meant,
+    `source_text` the words of the consultation that it came from.
+    """
 
     id: UUID
     position: int
     medication_name: str
     product: Product | None = None
+    cmed_medication_id: UUID | None = None
     active_ingredient: str | None = None
     ingredients: tuple[str, ...] = ()
     match_status: str = "unmatched"
     match_score: float | None = None
+    suggestions: tuple[str, ...] = ()
     quantity: int | None = None
     unit: str | None = None
     dosage: str | None = None
@@ -63,6 +76,9 @@ class Item:
     instructions: str | None = None
     clinical_notes: str | None = None
     substitution_allowed: bool = True
+    source_text: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
     @property
     def product_code(self) -> str | None:
@@ -78,7 +94,8 @@ class Item:
 
 # A change of one of these may change what the safety check finds.
 SAFETY_RELEVANT: Final = frozenset(
-    {"medication_name", "active_ingredient", "product", "ingredients", "dosage", "route", "frequency"}
+    {"medication_name", "active_ingredient", "cmed_medication_id", "product", "ingredients"}
+    | {"dosage", "route", "frequency"}
     | {"duration", "duration_days", "quantity", "unit", "posology", "dose_amount", "dose_unit"}
 )
 

@@ -36,8 +36,8 @@ def content(prescription: Prescription) -> str:
 
 
 def items_digest(prescription: Prescription) -> bytes:
-    """Of what the items say, not of which they are."""
-    said = tuple(replace(item, id=_NO_ID) for item in prescription.items)
+    """Of what the items say, not of which they are, or since when."""
+    said = tuple(replace(item, id=_NO_ID, created_at=None, updated_at=None) for item in prescription.items)
     return hashlib.sha256(_items.dump_json(said, exclude_none=True)).digest()
 
 
