@@ -82,6 +82,8 @@ async def _create(
     gateway: Gateway,
     id: UUID,
 ) -> Response:
+    # What the path says stands before query and body.
+    query.checks.place("path.version")
     query.done()
     earlier = await gateway.commands.earlier(request, caller, body)
     if earlier is not None:
@@ -91,7 +93,8 @@ async def _create(
         gateway.pool, caller.tenant_id, prescription.wanted(body, caller.doctor_id, now)
     )
     if version not in found.settings.allowed_versions:
-        raise Problem("version_not_allowed")
+        message = "Not a version that this provider may create prescriptions in."
+        query.checks.fail("path.version", "version_not_allowed", message)
     order = prescription.check(
         body, version=version, bound=caller.doctor_id, found=found, now=now, checks=query.checks
     )
