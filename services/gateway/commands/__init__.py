@@ -147,7 +147,7 @@ class Commands:
         return holder
 
     async def _repeated(self, asked: Asked, holder: Request, preference: Preference) -> Answer:
-        if asked.content_digest != holder.asked.content_digest:
+        if requests.kept_digest(asked) != holder.asked.content_digest:
             raise Problem("idempotency_key_reused")
         with self._outcomes.expecting(holder.asked.request_id) as outcome:
             if holder.answer is None:
