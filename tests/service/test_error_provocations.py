@@ -15,7 +15,7 @@ import pytest
 from contracts import values
 from contracts.command_outcomes import CommandRefused
 from contracts.directory_events import DoctorStandingChanged
-from contracts.prescription_commands import IssuePrescription
+from contracts.prescription_commands import IssuePrescription, PrescriptionCommand
 from contracts.prescription_events import PrescriptionChanged, SafetyCheckRequested
 from services.gateway.commands import waiting
 from services.gateway.messages import ids
@@ -485,4 +485,6 @@ async def test_a_pharmacy_that_read_another_version_of_its_dispensation_is_told(
         ]
 
         assert [one.status_code for one in answers] == [412, 202, 202], where
+        named, whatever = (await clinic.said(PrescriptionCommand))[-2:]
+        assert (named.expected_version, whatever.expected_version) == (known.prescription().version, None)
         assert (answers[0].json()["code"], answers[0].json()["retryable"]) == ("version_mismatch", False)
