@@ -16,13 +16,14 @@ handlers = Handlers("prescription", refusal=Refused)
 
 @handlers.hold
 async def hold(conn: Connection, messages: Sequence[Message]) -> None:
-    """Lock the patients and prescriptions that the messages are about."""
+    """Lock the consultations, patients and prescriptions that the messages are about, in this order."""
     patients = [
         *(reading.patient(one) for one in messages if isinstance(one, IssuePrescription)),
         *(reading.patient_told(one) for one in messages if isinstance(one, PatientFactsChanged)),
     ]
     prescriptions = {(one.tenant_id, one.prescription_id) for one in messages if isinstance(one, Event)}
-    await store.hold(conn, patients, sorted(prescriptions))
+    records = await store.lock_records(conn, reading.records(messages))
+    await store.hold(conn, patients, sorted(prescriptions), records)
 
 
 handlers.settle(store.settle)

@@ -120,6 +120,7 @@ def succeeded(
     *,
     dispensation_id: UUID | None = None,
     delivery_id: UUID | None = None,
+    template: values.Template | None = None,
     repeated: bool = False,
 ) -> CommandSucceeded:
     return CommandSucceeded(
@@ -129,6 +130,7 @@ def succeeded(
         prescription=whole,
         dispensation_id=dispensation_id,
         delivery_id=delivery_id,
+        template=template,
         repeated=repeated,
     )
 

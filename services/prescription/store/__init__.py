@@ -16,12 +16,24 @@ from services.prescription.store.hand import (
     strike_at,
 )
 from services.prescription.store.reading import finding_secret, history, in_force, still_in_force
+from services.prescription.store.record_rows import Wanted
+from services.prescription.store.record_rows import lock as lock_records
+from services.prescription.store.records import (
+    consultation,
+    made_from,
+    name_taken,
+    save_consultation,
+    save_template,
+    template,
+)
 from services.prescription.store.releases import has_catalogue
 from services.prescription.store.verifications import use_verification, used_verifications
 from services.prescription.store.writing import save_standing, settle
 
 __all__ = [
+    "Wanted",
     "add",
+    "consultation",
     "drop",
     "fill_in",
     "find",
@@ -32,16 +44,22 @@ __all__ = [
     "holds",
     "in_force",
     "keep_of_catalogue",
+    "lock_records",
+    "made_from",
+    "name_taken",
     "may_sign",
     "patient",
     "resolve_items",
     "save",
+    "save_consultation",
     "save_patient",
     "save_standing",
+    "save_template",
     "seen",
     "settle",
     "still_in_force",
     "strike_at",
+    "template",
     "use_verification",
     "used_verifications",
 ]

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import releases, rows
+from services.prescription.store import record_rows, releases, rows
 from services.prescription.store.hand import Hand, Place, holds, of
 from shared import work
 from shared.database import Connection
@@ -14,13 +14,15 @@ CLOCK = "clock"
 
 
 async def settle(conn: Connection) -> None:
-    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order.
+    """Write what is in hand and not yet written, in this order: consultations and templates, patients,
+    prescriptions, history, clocks.
 
     Last comes what was told of the catalogue: it has locks of its own.
     """
     if not holds(conn):
         return
     hand = of(conn)
+    await record_rows.write(conn, hand.records)
     if hand.moved:
         await _write_patients(conn, hand)
     if hand.changed:
