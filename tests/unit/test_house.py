@@ -120,8 +120,17 @@ def test_a_service_handles_only_what_is_in_the_catalog(service):
         assert service in TOPICS[message.topic].consumers
 
 
+# Who asks for these, or shows them, comes later.
+AWAITED = {
+    *("recepta.consultation.put.v1", "recepta.consultation.changed.v1"),
+    *("recepta.record-command.succeeded.v1", "recepta.record-command.refused.v1"),
+    *("recepta.template.delete.v1", "recepta.template.changed.v1"),
+    "recepta.prescription.save-as-template.v1",
+}
+
+
 def test_every_message_to_a_service_is_handled_by_one():
-    handled = {"recepta.safety-check.knowledge-base-updated.v1"}  # Announced; who needs it comes later.
+    handled = AWAITED | {"recepta.safety-check.knowledge-base-updated.v1"}
     for service in SERVICE_NAMES:
         handlers = importlib.import_module(f"services.{service}.handlers").handlers
         handled |= {one.ce_type for one in MESSAGES.values() if handlers.find(one.topic, one.ce_type)}
@@ -146,7 +155,10 @@ def test_a_service_says_only_what_the_catalog_lets_it_say(service):
         assert service in TOPICS[MESSAGES[name].topic].producers, f"{service} makes {name}"
 
 
-@pytest.mark.parametrize("message", [one for one in MESSAGES.values() if not TOPICS[one.topic].inbound])
+@pytest.mark.parametrize(
+    "message",
+    [one for one in MESSAGES.values() if not TOPICS[one.topic].inbound and one.ce_type not in AWAITED],
+)
 def test_a_message_of_ours_is_known_to_a_service_that_writes_it(message):
     writers = {name.replace("-", "_") for name in TOPICS[message.topic].producers}
     sources = [one.text for name in writers for one in modules(f"services.{name}")]

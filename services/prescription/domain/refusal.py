@@ -45,9 +45,9 @@ class Refused(Exception):
 
 
 def read_as(version: int | None, expected: int | None) -> None:
-    """Raise Refused unless something stands as whoever asks has read it; None: it is not there, they did not say.
+    """Raise Refused unless something stands as whoever asks has read it. None: it is not there; did not say.
 
-    0 is any version, as long as there is one.
+    0 is whatever version there is.
     """
     if expected is None or version == expected or (expected == 0 and version is not None):
         return

@@ -4,8 +4,10 @@ from services.prescription.handlers import (
     asked_by_pharmacies,
     asked_by_prescribers,
     catalogue,
+    consultations,
     issuing,
     refusing,
+    templates,
     told,
 )
 from services.prescription.handlers.registry import handlers
@@ -14,8 +16,10 @@ __all__ = [
     "asked_by_pharmacies",
     "asked_by_prescribers",
     "catalogue",
+    "consultations",
     "handlers",
     "issuing",
     "refusing",
+    "templates",
     "told",
 ]

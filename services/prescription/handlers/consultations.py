@@ -19,7 +19,7 @@ async def put_consultation(command: PutConsultation, conn: Connection, outbox: O
         before,
         records.consultation(command, now.at),
         expected_version=command.expected_version,
-        failing=reading.unresolved(command.unresolved),
+        failing=records.unresolved(command.unresolved),
     )
 
     if after is not before:

@@ -68,10 +68,11 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
     await conn.execute(
         """
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
-                                  in_force_until, items_digest, content, state)
+                                  in_force_until, items_digest, content, state, consultation_id)
         SELECT *
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[],
-                      $8::int[], $9::timestamptz[], $10::bytea[], $11::json[], $12::json[])
+                      $8::int[], $9::timestamptz[], $10::bytea[], $11::json[], $12::json[],
+                      $13::uuid[])
             ON CONFLICT ON CONSTRAINT prescription_pkey DO UPDATE
            SET code = excluded.code, status = excluded.status, hidden = excluded.hidden,
                revision = excluded.revision, in_force_until = excluded.in_force_until, state = excluded.state
@@ -88,6 +89,7 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.items_digest(one) if place in hand.new else b"" for place, one in changed],
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
+        [one.consultation_id for _, one in changed],
     )
 
 
