@@ -4,7 +4,7 @@ from contracts.record_commands import PutConsultation
 from services.prescription import store
 from services.prescription.domain import consultation
 from services.prescription.handlers.registry import handlers
-from services.prescription.messages import reading, records
+from services.prescription.messages import drafts, reading, records
 from shared import clock
 from shared.database import Connection
 from shared.outbox import Outbox
@@ -19,7 +19,7 @@ async def put_consultation(command: PutConsultation, conn: Connection, outbox: O
         before,
         records.consultation(command, now.at),
         expected_version=command.expected_version,
-        failing=records.unresolved(command.unresolved),
+        failing=drafts.unresolved(command.unresolved),
     )
 
     if after is not before:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from contracts.directory_events import PatientFactsChanged
-from contracts.drafting_commands import SaveAsTemplate
+from contracts.drafting_commands import DraftCommand, SaveAsTemplate
 from contracts.message import Event, Message
 from contracts.prescription_commands import IssuePrescription
 from contracts.record_commands import DeleteTemplate, PutConsultation
@@ -20,7 +20,11 @@ handlers = Handlers("prescription", refusal=Refused)
 async def hold(conn: Connection, messages: Sequence[Message]) -> None:
     """Lock the consultations, patients and prescriptions that the messages are about, in this order."""
     patients = [
-        *(reading.patient(one) for one in messages if isinstance(one, IssuePrescription)),
+        *(
+            reading.patient(one.tenant_id, one.patient)
+            for one in messages
+            if isinstance(one, IssuePrescription | DraftCommand) and one.patient is not None
+        ),
         *(reading.patient_told(one) for one in messages if isinstance(one, PatientFactsChanged)),
     ]
     prescriptions = {(one.tenant_id, one.prescription_id) for one in messages if isinstance(one, Event)}

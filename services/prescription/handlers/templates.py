@@ -3,8 +3,7 @@
 from contracts.drafting_commands import SaveAsTemplate
 from contracts.record_commands import DeleteTemplate
 from services.prescription import store
-from services.prescription.commands import carry_out
-from services.prescription.domain import clock as clockwork
+from services.prescription.commands import carry_out, take_up
 from services.prescription.domain import template as templates
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import reading, records, telling
@@ -16,21 +15,18 @@ from shared.outbox import Outbox
 @handlers.on(SaveAsTemplate)
 async def save_as_template(command: SaveAsTemplate, conn: Connection, outbox: Outbox) -> None:
     """Keep what a prescription says under a name of its own; the prescription stays as it is."""
-    now = reading.in_time(command, clock.now())
-    before = store.seen(conn, command.tenant_id, command.prescription_id)
-    prescription = clockwork.as_of(before, now.at)
-    prescription.read_as(command.expected_version)
+    asked = take_up(conn, command)
     saved = templates.save(
-        prescription,
+        asked.prescription,
         id=command.template_id,
         name=command.name,
         description=command.description,
         name_taken=await store.name_taken(conn, command.tenant_id, command.name),
-        at=now.at,
+        at=asked.now.at,
     )
 
     store.save_template(conn, saved)
-    whole = carry_out(conn, outbox, before, prescription)
+    whole = carry_out(conn, outbox, asked.before, asked.prescription)
     outbox.announce(
         records.template_changed(saved),
         telling.succeeded(whole, command.request_id, template=records.whole_template(saved)),

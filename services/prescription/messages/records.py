@@ -1,22 +1,14 @@
 """Consultations and templates, contract to domain and back."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 from contracts import values
 from contracts.command_outcomes import RecordCommandSucceeded
-from contracts.prescription_commands import Unresolved
 from contracts.prescription_events import ConsultationChanged, TemplateChanged
 from contracts.record_commands import PutConsultation, RecordCommand
 from services.prescription.domain.consultation import Consultation, ConsultationStatus, Entity
-from services.prescription.domain.refusal import Failing
 from services.prescription.domain.template import Template
-
-
-def unresolved(told: Sequence[Unresolved]) -> list[Failing]:
-    """The references that the directory cannot honour, at their places in the request."""
-    return [Failing(one.path, one.code, "The directory does not know it.") for one in told]
 
 
 def consultation(command: PutConsultation, now: datetime) -> Consultation:

@@ -35,8 +35,16 @@ class Hand:
     """What is in force for a patient, where that is known: of equal items those of the newest."""
     suspended: set[Place] = field(default_factory=set)
     """Doctors who may not sign at present."""
+    knowledge_base: str | None = None
+    """The one in use, as far as we were told."""
+    with_unsigned: set[Place] = field(default_factory=set)
+    """Patients who have prescriptions that nobody has signed."""
     new: set[Place] = field(default_factory=set)
     changed: set[Place] = field(default_factory=set)
+    rewritten: set[Place] = field(default_factory=set)
+    """Of what is changed, that whose items or particulars are others than before."""
+    unsigned: dict[Place, tuple[UUID, bool]] = field(default_factory=dict)
+    """Whose patient has one unsigned prescription more from now on, or one less."""
     dropped: set[Place] = field(default_factory=set)
     moved: set[Place] = field(default_factory=set)
     """Patients whose row is to be written."""
@@ -84,8 +92,11 @@ async def hold(
         hand.patients[place] = rows.patient(row)
         if row["alone"]:
             hand.in_force[place] = {}
+        if row["unsigned"]:
+            hand.with_unsigned.add(place)
     for row in await _lock_prescriptions(conn, prescriptions) if prescriptions else ():
         hand.prescriptions[row["tenant_id"], row["id"]] = rows.prescription(row)
+        hand.knowledge_base = row["knowledge_base"]
         if row["suspended"]:
             hand.suspended.add((row["tenant_id"], row["doctor_id"]))
     _hand.set(hand)
@@ -114,6 +125,11 @@ def may_sign(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> bool:
     return (tenant_id, doctor_id) not in of(conn).suspended
 
 
+def knowledge_base(conn: Connection) -> str | None:
+    """The knowledge base in use, for those who hold a prescription; None before the first word of one."""
+    return of(conn).knowledge_base
+
+
 def add(conn: Connection, prescription: Prescription) -> None:
     """A prescription that was not there before."""
     hand = of(conn)
@@ -131,10 +147,22 @@ def save(conn: Connection, prescription: Prescription) -> None:
     if prescription.unsaved and not prescription.hidden:
         hand.told.append((place, prescription.unsaved))
     hand.changed.add(place)
-    if in_force_until(prescription) is None:
+    before = hand.prescriptions.get(place)
+    if place not in hand.new and before is not None and rows.content_differs(before, prescription):
+        hand.rewritten.add(place)
+    entered = before is not None and in_force_until(before) is None
+    if entered or in_force_until(prescription) is None:
         hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
+    _note_unsigned(hand, before, prescription)
     unsaved = prescription.unsaved if prescription.hidden else ()
-    hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=())
+    hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=(), answers=())
+
+
+def _note_unsigned(hand: Hand, before: Prescription | None, after: Prescription) -> None:
+    if after.unsigned is not (before is not None and before.unsigned):
+        hand.unsigned[after.tenant_id, after.id] = after.patient_id, after.unsigned
+    if after.unsigned:
+        hand.with_unsigned.add((after.tenant_id, after.patient_id))
 
 
 def drop(conn: Connection, prescription: Prescription) -> None:
@@ -142,8 +170,8 @@ def drop(conn: Connection, prescription: Prescription) -> None:
     hand = of(conn)
     place = prescription.tenant_id, prescription.id
     hand.told.append((place, prescription.unsaved))
-    hand.changed.discard(place)
-    hand.new.discard(place)
+    for written in (hand.changed, hand.rewritten, hand.new):
+        written.discard(place)
     hand.dropped.add(place)
     hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
     del hand.prescriptions[place]
@@ -203,7 +231,11 @@ async def _lock_patients(
                SELECT
                  FROM prescription
                 WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)
-                  AND in_force_until IS NOT NULL) AS alone
+                  AND in_force_until IS NOT NULL) AS alone,
+               EXISTS (
+               SELECT
+                 FROM unsigned_prescription
+                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)) AS unsigned
           FROM wanted AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, facts, in_force_version
@@ -226,7 +258,8 @@ async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequ
                SELECT
                  FROM doctor
                 WHERE (tenant_id, id) = (held.tenant_id, held.doctor_id)
-                  AND NOT active) AS suspended
+                  AND NOT active) AS suspended,
+               (SELECT version FROM knowledge_base) AS knowledge_base
           FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, doctor_id, content, state

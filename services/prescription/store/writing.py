@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import record_rows, releases, rows
+from services.prescription.store import record_rows, releases, rows, unsigned
 from services.prescription.store.hand import Hand, Place, holds, of
-from shared import work
+from shared import clock, work
 from shared.database import Connection
 
 # The kind of work that brings a prescription whatever is due to it.
@@ -27,17 +27,23 @@ async def settle(conn: Connection) -> None:
         await _write_patients(conn, hand)
     if hand.changed:
         await _write_prescriptions(conn, hand)
+    if hand.rewritten:
+        await _rewrite_content(conn, hand)
+    if hand.unsigned:
+        await unsigned.write(conn, hand.unsigned)
     if hand.dropped:
         await _delete(conn, sorted(hand.dropped))
     if hand.told:
         await _write_history(conn, hand)
     if hand.strikes:
         await _wind(conn, hand.strikes)
+    if again := hand.moved & hand.with_unsigned:
+        await unsigned.check_again(conn, sorted(again), at=clock.now())
     if hand.catalogue:
         await releases.keep(conn, hand.catalogue)
     for written in (
-        *(hand.moved, hand.changed, hand.new, hand.dropped, hand.told, hand.strikes),
-        hand.catalogue,
+        *(hand.moved, hand.changed, hand.new, hand.rewritten, hand.unsigned),
+        *(hand.dropped, hand.told, hand.strikes, hand.catalogue),
     ):
         written.clear()
 
@@ -64,7 +70,7 @@ async def _write_patients(conn: Connection, hand: Hand) -> None:
 
 async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
     changed = [(place, hand.prescriptions[place]) for place in sorted(hand.changed)]
-    # Content and digest of a row that is there already stay as they are.
+    # Content and digest of a row that is there already stay as they are, but for those written anew below.
     await conn.execute(
         """
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
@@ -90,6 +96,20 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
         [one.consultation_id for _, one in changed],
+    )
+
+
+async def _rewrite_content(conn: Connection, hand: Hand) -> None:
+    rewritten = [
+        (place, hand.prescriptions[place]) for place in sorted(hand.rewritten - hand.new - hand.dropped)
+    ]
+    await conn.executemany(
+        """
+        UPDATE prescription
+           SET content = $3, items_digest = $4
+         WHERE (tenant_id, id) = ($1, $2)
+        """,
+        [(*place, rows.content(one), rows.items_digest(one)) for place, one in rewritten],
     )
 
 
