@@ -9,7 +9,16 @@ from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueRel
 from contracts.drug_names import Name, fold, key
 from contracts.prescription_events import ItemToCheck, SafetyCheckRequested
 from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
-from services.safety_check.domain import Finding, Item, Knowledge, Order, OtherPrescription, Verdict
+from services.safety_check.domain import (
+    Allergy,
+    Finding,
+    Item,
+    Knowledge,
+    Order,
+    OtherPrescription,
+    Verdict,
+)
+from services.safety_check.domain.frequencies import as_needed
 from services.safety_check.domain.products import CatalogueItem
 
 
@@ -22,7 +31,9 @@ def order(event: SafetyCheckRequested) -> Order:
             OtherPrescription(str(other.prescription_id), tuple(map(_item, other.items)))
             for other in event.others
         ),
-        allergies=tuple(allergy.ingredient for allergy in event.facts.allergies),
+        allergies=tuple(
+            Allergy(one.ingredient, one.severity, one.reaction or "") for one in event.facts.allergies
+        ),
     )
 
 
@@ -145,6 +156,7 @@ def _item(item: ItemToCheck) -> Item:
         linked=item.linked_ingredients or (),
         atc_codes=item.atc_codes,
         route=item.route,
+        as_needed=as_needed(item.frequency, item.posology),
     )
 
 
