@@ -120,6 +120,7 @@ def succeeded(
     *,
     dispensation_id: UUID | None = None,
     delivery_id: UUID | None = None,
+    template: values.Template | None = None,
     item_id: UUID | None = None,
     repeated: bool = False,
 ) -> CommandSucceeded:
@@ -130,6 +131,7 @@ def succeeded(
         prescription=whole,
         dispensation_id=dispensation_id,
         delivery_id=delivery_id,
+        template=template,
         item_id=item_id,
         repeated=repeated,
     )
