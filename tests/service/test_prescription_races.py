@@ -1,4 +1,4 @@
-"""Two who want something of one prescription at one moment: the first to commit wins, the other is told so."""
+"""Two who want something of one prescription at once: the first to commit wins, the other is told so."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
