@@ -1,17 +1,77 @@
-"""Carrying a decision out: the row, its patient, its clock, and who is told."""
+"""What every command brings with it: what it is decided on, and who hears of what was decided."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from contracts import values
+from contracts.prescription_commands import PrescriptionCommand
+from contracts.prescription_events import SafetyCheckRequested
 from services.prescription import store
+from services.prescription.domain import checking, issuing, signing, waiting
 from services.prescription.domain import clock as clockwork
-from services.prescription.domain import issuing, signing
 from services.prescription.domain import patient as patients
-from services.prescription.domain.patient import in_force_until
+from services.prescription.domain.history import Occasion
+from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
 from services.prescription.messages import reading, state, telling
 from shared import clock, ids
 from shared.database import Connection
 from shared.outbox import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command in hand: the prescription as it is stored, as it is at this moment, and the occasion."""
+
+    before: Prescription
+    prescription: Prescription
+    now: Occasion
+
+
+def take_up(
+    conn: Connection,
+    command: PrescriptionCommand,
+    *,
+    named: Callable[[Prescription], object] | None = None,
+) -> Asked:
+    """What the command is about. Raises NotFound; Refused when it comes too late or has read another version.
+
+    `named` finds what else the command is made on; that is missed before any version is compared.
+    """
+    now = reading.in_time(command, clock.now())
+    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    prescription = clockwork.as_of(before, now.at)
+    if named is not None:
+        named(prescription)
+    prescription.read_as(command.expected_version)
+    return Asked(before, prescription, now)
+
+
+def announce_new(outbox: Outbox, draft: Prescription) -> values.Prescription:
+    """Tell of a draft that was not there before; it has no clock yet."""
+    whole = state.whole(draft)
+    outbox.announce(telling.changed(whole, draft.unsaved))
+    return whole
+
+
+async def checked_again(
+    conn: Connection, asked: Asked, edited: Prescription
+) -> tuple[Prescription, list[SafetyCheckRequested]]:
+    """What was edited, with the check of it asked for where the edit makes it necessary."""
+    patient = store.patient(conn, edited.tenant_id, edited.patient_id)
+    after = checking.after_edit(edited, patient.asked_with(edited), asked.now, since=asked.prescription)
+    return after, await question(conn, edited, after, patient, asked.now)
+
+
+async def question(
+    conn: Connection, before: Prescription, after: Prescription, patient: Patient, now: Occasion
+) -> list[SafetyCheckRequested]:
+    """What safety-check is asked, where something has come up to be asked."""
+    if after.check_asked is None or after.revision == before.revision:
+        return []
+    others = await store.in_force(conn, after, now.at)
+    return [telling.check_requested(after, patient, others)]
 
 
 def carry_out(
@@ -24,9 +84,10 @@ def carry_out(
 ) -> values.Prescription:
     """Save it, tell views and pharmacies, and set its clock; nothing of the kind where nothing changed.
 
-    Whoever waits for a signature that comes to its end with this is answered: `refusal` says why there is
-    none, where the state alone does not.
+    Whoever waits for a check or a signature that comes to its end with this is answered: `refusal` says why
+    there is no signature, where the state alone does not.
     """
+    after = waiting.overtaken(after)
     whole = carry_out_by_clock(conn, outbox, before, after, refusal=refusal)
     wind(conn, before, after)
     return whole
@@ -41,10 +102,15 @@ def carry_out_by_clock(
     refusal: Refused | None = None,
 ) -> values.Prescription:
     """The same for the clock itself, which winds itself."""
+    after = waiting.overtaken(after)
     whole = state.whole(after)
     if after.revision > before.revision:
         _save(conn, before, after)
-        outbox.announce(telling.changed(whole, after.unsaved), *telling.public(after, after.unsaid))
+        outbox.announce(
+            telling.changed(whole, after.unsaved),
+            *telling.public(after, after.unsaid),
+            *(telling.answer(whole, one, after.updated_at) for one in after.answers),
+        )
         _answer_signer(outbox, before, after, whole, refusal)
     return whole
 

@@ -111,27 +111,26 @@ def product(item: CatalogueItem, *, release: str, source: str) -> CatalogueProdu
 
 
 def names(knowledge: Knowledge) -> tuple[Name, ...]:
-    """Every name once for each ingredient and country, in one order, so that they can be told in parts."""
+    """Every name once for each of its meanings and countries, in one order, to be told in parts."""
     known = chain(knowledge.names.by_folded.values(), *knowledge.names.brands.values())
-    # A combination stands for several ingredients, each of which has names of its own.
-    single = (name for name in known if len(name.ingredients) == 1)
-    return tuple(sorted(single, key=lambda name: (name.ingredients, name.country, name.text)))
+    return tuple(sorted(known, key=lambda name: (name.ingredients, name.country, name.text)))
 
 
 def name(one: Name, knowledge: Knowledge, *, release: str) -> CatalogueName:
-    """A name of an ingredient, as it is searched and resolved by."""
-    (ingredient,) = one.ingredients
+    """A name of an ingredient, or of several together, as it is searched and resolved by."""
+    alone = one.ingredients[0] if len(one.ingredients) == 1 else None
     return CatalogueName(
         release=release,
-        ingredient=ingredient,
+        ingredient="+".join(one.ingredients),
         name=one.text,
         folded=fold(one.text),
-        name_key=key(one.text) if one.kind in ("inn", "alias") else None,
+        name_key=key(one.text) if one.kind in ("inn", "alias", "combination") else None,
         language=one.language or None,
         kind=one.kind,
         country=one.country or None,
-        atc_codes=knowledge.ingredients[ingredient].atc,
-        display_name=knowledge.shown(ingredient),
+        atc_codes=knowledge.ingredients[alone].atc if alone else (),
+        display_name=" + ".join(map(knowledge.shown, one.ingredients)),
+        lookalikes=knowledge.lookalikes(alone) if alone else (),
     )
 
 

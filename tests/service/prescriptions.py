@@ -361,12 +361,16 @@ class Service:
         """Let time pass, and the clock do what is due."""
         known = len(await said(self.pool))
         clock.shift(timedelta(**delta))
-        worker = Worker(works, self.pool, None)
-        (kind,) = works.kinds.values()
-        while jobs := await worker._lease(kind):
-            for job in jobs:
-                await worker._do(kind, job)
+        await self.works("clock")
         return (await said(self.pool))[known:]
+
+    async def works(self, *names: str) -> None:
+        """Do the work of these kinds that is due, until there is no more."""
+        worker = Worker(works, self.pool, self.pool)
+        for name in names:
+            while jobs := await worker._lease(works.kinds[name]):
+                for job in jobs:
+                    await worker._do(works.kinds[name], job)
 
 
 def only(found: list[Said], *classes: type[Message]) -> list[Any]:

@@ -121,7 +121,7 @@ def test_a_service_handles_only_what_is_in_the_catalog(service):
 
 
 def test_every_message_to_a_service_is_handled_by_one():
-    handled = {"recepta.safety-check.knowledge-base-updated.v1"}  # Announced; who needs it comes later.
+    handled = set()
     for service in SERVICE_NAMES:
         handlers = importlib.import_module(f"services.{service}.handlers").handlers
         handled |= {one.ce_type for one in MESSAGES.values() if handlers.find(one.topic, one.ce_type)}
@@ -146,7 +146,17 @@ def test_a_service_says_only_what_the_catalog_lets_it_say(service):
         assert service in TOPICS[MESSAGES[name].topic].producers, f"{service} makes {name}"
 
 
-@pytest.mark.parametrize("message", [one for one in MESSAGES.values() if not TOPICS[one.topic].inbound])
+# What prescription does when asked, before the gateway's step-by-step dialect asks it.
+NOT_ASKED_YET = {
+    *("CreatePrescription", "ChangeMetadata", "AddItem", "ChangeItem", "RemoveItem", "ChangeStatus"),
+    *("CheckSafety", "AcknowledgeFindings"),
+}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [one for one in MESSAGES.values() if not TOPICS[one.topic].inbound and one.__name__ not in NOT_ASKED_YET],
+)
 def test_a_message_of_ours_is_known_to_a_service_that_writes_it(message):
     writers = {name.replace("-", "_") for name in TOPICS[message.topic].producers}
     sources = [one.text for name in writers for one in modules(f"services.{name}")]

@@ -3,6 +3,9 @@
 from services.prescription.handlers import (
     asked_by_pharmacies,
     asked_by_prescribers,
+    catalogue,
+    checking,
+    drafting,
     issuing,
     refusing,
     status_changes,
@@ -13,6 +16,9 @@ from services.prescription.handlers.registry import handlers
 __all__ = [
     "asked_by_pharmacies",
     "asked_by_prescribers",
+    "catalogue",
+    "checking",
+    "drafting",
     "handlers",
     "issuing",
     "refusing",

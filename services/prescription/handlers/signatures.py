@@ -26,12 +26,12 @@ async def begin(
     """Have it sealed at once where its check is of today, else check it first. Raises Refused."""
     known = store.patient(conn, begun.tenant_id, begun.patient_id)
     patient_now = known.told(reading.facts(patient)) if patient else known
-    if patients.current(begun, patient_now):
+    if patients.is_current(begun, patient_now, store.knowledge_base(conn)):
         signing.allow(begun)
         _seal(conn, outbox, before, begun)
         return
     entered = patient_now.entered_or_left()
-    asking = checking.ask(begun, entered.asked_with(begun), now)
+    asking = checking.ask(begun, entered.asked_with(begun), now, since=before)
     others = await store.in_force(conn, asking, now.at)
 
     store.save_patient(conn, patient_now)

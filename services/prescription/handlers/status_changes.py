@@ -6,16 +6,15 @@ from uuid import UUID
 from contracts import values
 from contracts.drafting_commands import ChangeStatus
 from services.prescription import store
-from services.prescription.commands import carry_out, deliver_at_issue
+from services.prescription.commands import carry_out, deliver_at_issue, take_up
 from services.prescription.domain import cancelling, dispensing, editing, signing, steps
-from services.prescription.domain import clock as clockwork
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.state_table import Status
 from services.prescription.handlers import signatures
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import particulars, reading, telling
-from shared import clock, ids
+from shared import ids
 from shared.database import Connection
 from shared.outbox import Outbox
 
@@ -23,9 +22,8 @@ from shared.outbox import Outbox
 @handlers.on(ChangeStatus)
 async def change_status(command: ChangeStatus, conn: Connection, outbox: Outbox) -> None:
     """Take it one step further, or call it off; who has it signed is answered when the seal stands."""
-    now = reading.in_time(command, clock.now())
-    before = store.seen(conn, command.tenant_id, command.prescription_id)
-    prescription = clockwork.as_of(before, now.at)
+    asked = take_up(conn, command)
+    before, prescription, now = asked.before, asked.prescription, asked.now
     suspended = await _suspended(command, conn, prescription)
     conditions = reading.conditions(command, prescription, suspended)
     if command.status is values.Status.SIGNED:

@@ -1,6 +1,6 @@
 """What a prescription carries for those who print, seal and show it, as it was when it was ordered."""
 
-from contracts.drafting_commands import ChangeStatus
+from contracts.drafting_commands import ChangeStatus, DraftCommand
 from contracts.message import Value
 from contracts.prescription_commands import IssuePrescription
 from contracts.values import Allergy, Diagnosis, Doctor, Patient, Policy, Provider
@@ -36,6 +36,15 @@ def ordered_with(command: IssuePrescription) -> Particulars:
         confidential=command.confidential,
         laboratory_notes=command.laboratory_notes,
         diagnostic_test_notes=command.diagnostic_test_notes,
+    )
+
+
+def drafted_with(command: DraftCommand) -> Particulars:
+    """The people of a draft. Call it where both are known."""
+    assert command.patient is not None
+    assert command.doctor is not None
+    return Particulars(
+        provider=command.provider, policy=command.policy, patient=command.patient, doctor=command.doctor
     )
 
 

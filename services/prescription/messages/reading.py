@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from contracts import values
+from contracts import drug_names, values
 from contracts.directory_events import PatientFactsChanged
 from contracts.drafting_commands import ChangeStatus
+from contracts.drug_catalog import CatalogueProduct
 from contracts.message import Command
 from contracts.prescription_commands import (
     CancelDispensation,
@@ -98,7 +99,7 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
         prescription_type="controlled" if controlled else "standard",
         created_at=now,
         updated_at=now,
-        items=tuple(_item(one, place) for place, one in enumerate(command.items, start=1)),
+        items=tuple(item(one, place) for place, one in enumerate(command.items, start=1)),
         particulars=particulars.ordered_with(command),
         notes=command.notes,
         valid_until=command.valid_until,
@@ -115,11 +116,9 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
     )
 
 
-def patient(command: IssuePrescription) -> Patient:
-    """The patient as the command's snapshot has them; what is known here already may be newer."""
-    return Patient(
-        tenant_id=command.tenant_id, id=command.patient.patient_id, facts=_facts(command.patient.facts)
-    )
+def patient(tenant_id: UUID, told: values.Patient) -> Patient:
+    """The patient as a command's snapshot has them; what is known here already may be newer."""
+    return Patient(tenant_id=tenant_id, id=told.patient_id, facts=_facts(told.facts))
 
 
 def facts(told: values.Patient) -> Facts:
@@ -239,6 +238,12 @@ def receipt(told: values.Receipt) -> Receipt:
     )
 
 
+def bare_names(told: CatalogueProduct) -> list[str]:
+    """The names by which an order may mean this product, without strength and form."""
+    names = (told.product.product_name, *told.product.names.values(), *told.synonyms)
+    return sorted({name for one in names if (name := drug_names.bare(one))})
+
+
 def _line(told: values.DispensationLine) -> Line:
     return Line(
         item_id=told.item_id,
@@ -246,7 +251,7 @@ def _line(told: values.DispensationLine) -> Line:
         quantity=told.quantity,
         price=told.price,
         taxes=told.taxes,
-        substitute=_product(told.substitute) if told.substitute else None,
+        substitute=product(told.substitute) if told.substitute else None,
         substitute_quantity=told.substitute_quantity,
         substitution_reason_enum=told.substitution_reason_enum,
         substitution_reason=told.substitution_reason,
@@ -254,16 +259,17 @@ def _line(told: values.DispensationLine) -> Line:
     )
 
 
-def _item(order: values.ItemOrder, place: int) -> Item:
-    product = _product(order.product) if order.product else None
-    known = [one.ingredient for one in product.active_ingredients if one.ingredient] if product else []
+def item(order: values.ItemOrder, place: int) -> Item:
+    linked = product(order.product) if order.product else None
+    known = linked.linked_ingredients if linked else ()
     return Item(
         id=order.item_id,
         position=place,
         medication_name=order.medication_name,
-        product=product,
+        product=linked,
+        cmed_medication_id=order.cmed_medication_id,
         active_ingredient=order.active_ingredient,
-        ingredients=tuple(known),
+        ingredients=known,
         match_status="linked" if known else "unmatched",
         quantity=order.quantity,
         unit=order.unit,
@@ -281,7 +287,7 @@ def _item(order: values.ItemOrder, place: int) -> Item:
     )
 
 
-def _product(told: values.Product) -> Product:
+def product(told: values.Product) -> Product:
     return Product(
         product_code=told.product_code,
         product_name=told.product_name,

@@ -2,7 +2,6 @@
 
 from contracts import values
 from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Line
-from services.prescription.domain.history import Entry
 from services.prescription.domain.items import Item, Product
 from services.prescription.domain.prescription import Prescription, Seal, Signature
 from services.prescription.domain.safety import Finding
@@ -47,6 +46,7 @@ def whole(prescription: Prescription) -> values.Prescription:
         laboratory_notes=carried.laboratory_notes,
         diagnostic_test_notes=carried.diagnostic_test_notes,
         valid_until=prescription.valid_until,
+        safety_check_status=prescription.check_status.value,
         findings=tuple(keyed(one) for one in prescription.findings),
         unmatched_acknowledgements=prescription.unmatched_keys,
         knowledge_base_version=check.knowledge_base_version if check else None,
@@ -97,7 +97,7 @@ def keyed(finding: Finding) -> values.KeyedFinding:
         acknowledged_by=answered.doctor_id if answered else None,
         acknowledged_at=answered.at if answered else None,
         acknowledgement_reason=answered.reason if answered else None,
-        acknowledged_severity=values.Severity(finding.severity.value) if answered else None,
+        acknowledged_severity=values.Severity(finding.known_severity.value) if answered else None,
         detected_at=finding.detected_at,
     )
 
@@ -129,36 +129,11 @@ def order(item: Item) -> values.ItemOrder:
     return values.ItemOrder.model_validate(_ordered(item))
 
 
-def entry(one: Entry) -> values.HistoryEntry:
-    """A line of the history, flat: ids and words, no clinical text."""
-    actor = one.occasion.actor
-    data: dict[str, str | int | bool | None] = {"version": one.version, "actor_type": actor.type.value}
-    told = {
-        "from_status": one.from_status.value if one.from_status else None,
-        "to_status": one.to_status.value if one.to_status else None,
-        "error": one.note.error,
-        "dialect": one.occasion.dialect,
-        "doctor_id": str(actor.doctor_id) if actor.doctor_id else None,
-        "findings": ",".join(one.key for one in one.note.findings) or None,
-    }
-    data |= {name: value for name, value in told.items() if value is not None}
-    data |= {f"{change.field}.new": change.new for change in one.note.changes}
-    if (note := one.note.dispensation) is not None:
-        data |= {"dispensation_id": str(note.id), "dispensation_status": note.status.value}
-    return values.HistoryEntry(
-        revision=one.revision,
-        at=one.occasion.at,
-        what=one.note.action.value,
-        actor=actor.client_id or actor.type.value,
-        request_id=one.occasion.request_id,
-        data=data,
-    )
-
-
 def _ordered(item: Item) -> dict[str, object]:
     return {
         "item_id": item.id,
         "product": _product(item.product) if item.product else None,
+        "cmed_medication_id": item.cmed_medication_id,
         "medication_name": item.medication_name,
         "active_ingredient": item.active_ingredient,
         "ingredients": item.ingredients,
@@ -178,13 +153,24 @@ def _ordered(item: Item) -> dict[str, object]:
     }
 
 
+def said(item: Item) -> dict[str, object]:
+    """What a read shows of a line, but for what was dispensed of it."""
+    return {
+        **_ordered(item),
+        "position": item.position,
+        "match_status": item.match_status,
+        "match_score": item.match_score,
+        "suggestions": item.suggestions,
+        "source_text": item.source_text,
+        "created_at": item.created_at,
+        "updated_at": item.updated_at,
+    }
+
+
 def _item(prescription: Prescription, item: Item) -> values.Item:
     return values.Item.model_validate(
         {
-            **_ordered(item),
-            "position": item.position,
-            "match_status": item.match_status,
-            "match_score": item.match_score,
+            **said(item),
             "dispensed_quantity": prescription.dispensed_quantity(item),
             "remaining_quantity": prescription.remaining_quantity(item),
             "substituted": any(

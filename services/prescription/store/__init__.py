@@ -1,11 +1,14 @@
 """Everything the prescription service says to Postgres."""
 
+from services.prescription.store.catalogue import fill_in, resolve_items
 from services.prescription.store.hand import (
     add,
     drop,
     find,
     hold,
     holds,
+    keep_of_catalogue,
+    knowledge_base,
     may_sign,
     patient,
     save,
@@ -14,21 +17,38 @@ from services.prescription.store.hand import (
     strike_at,
 )
 from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
+from services.prescription.store.releases import has_catalogue
+from services.prescription.store.unsigned import (
+    check_again,
+    check_all_again,
+    patients_with_unsigned,
+    save_knowledge_base,
+    unsigned_of,
+)
 from services.prescription.store.verifications import use_verification, used_verifications
 from services.prescription.store.writing import save_standing, settle
 
 __all__ = [
     "add",
+    "check_again",
+    "check_all_again",
     "drop",
+    "fill_in",
     "find",
     "finding_secret",
+    "has_catalogue",
     "history",
     "hold",
     "holds",
     "in_force",
+    "keep_of_catalogue",
+    "knowledge_base",
     "may_sign",
     "patient",
+    "patients_with_unsigned",
+    "resolve_items",
     "save",
+    "save_knowledge_base",
     "save_patient",
     "save_standing",
     "seen",
@@ -36,6 +56,7 @@ __all__ = [
     "still_in_force",
     "strike_at",
     "suspended",
+    "unsigned_of",
     "use_verification",
     "used_verifications",
 ]

@@ -4,9 +4,9 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import rows
+from services.prescription.store import releases, rows, unsigned
 from services.prescription.store.hand import Hand, Place, holds, of
-from shared import work
+from shared import clock, work
 from shared.database import Connection
 
 # The kind of work that brings a prescription whatever is due to it.
@@ -14,7 +14,10 @@ CLOCK = "clock"
 
 
 async def settle(conn: Connection) -> None:
-    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order."""
+    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order.
+
+    Last comes what was told of the catalogue: it has locks of its own.
+    """
     if not holds(conn):
         return
     hand = of(conn)
@@ -24,20 +27,21 @@ async def settle(conn: Connection) -> None:
         await _write_prescriptions(conn, hand)
     if hand.rewritten:
         await _rewrite_content(conn, hand)
+    if hand.unsigned:
+        await unsigned.write(conn, hand.unsigned)
     if hand.dropped:
         await _delete(conn, sorted(hand.dropped))
     if hand.told:
         await _write_history(conn, hand)
     if hand.strikes:
         await _wind(conn, hand.strikes)
+    if again := hand.moved & hand.with_unsigned:
+        await unsigned.check_again(conn, sorted(again), at=clock.now())
+    if hand.catalogue:
+        await releases.keep(conn, hand.catalogue)
     for written in (
-        hand.moved,
-        hand.changed,
-        hand.rewritten,
-        hand.new,
-        hand.dropped,
-        hand.told,
-        hand.strikes,
+        *(hand.moved, hand.changed, hand.new, hand.rewritten, hand.unsigned),
+        *(hand.dropped, hand.told, hand.strikes, hand.catalogue),
     ):
         written.clear()
 

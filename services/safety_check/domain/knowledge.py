@@ -66,6 +66,7 @@ class Knowledge:
         self.version: Final = tables.release
         self.ingredients: Final[Mapping[str, Ingredient]] = {i.id: i for i in tables.ingredients}
         self.names: Final = Names.of(_names(tables), tables.lookalikes)
+        self._lookalikes: Final = _by_member(tables.lookalikes)
         self._tables: Final = tables
         self._combinations: Final = _combinations(tables.combinations)
         self._owners: Final = {code: i for i in tables.ingredients for code in i.atc}
@@ -134,6 +135,10 @@ class Knowledge:
     def shown(self, ingredient: str) -> str:
         return self.ingredients[ingredient].shown
 
+    def lookalikes(self, ingredient: str) -> tuple[str, ...]:
+        """What it must not be guessed for, nor be guessed instead of."""
+        return self._lookalikes.get(ingredient, ())
+
     def text(self, name: str) -> Texts:
         return texts.named(name, self._tables)
 
@@ -200,6 +205,14 @@ def _names(tables: Tables) -> Iterator[Name]:
         if all(len(part) == 1 for part in combination.parts):
             for name in combination.names:
                 yield Name(name, tuple(part[0] for part in combination.parts), "combination")
+
+
+def _by_member(pairs: Iterable[frozenset[str]]) -> Mapping[str, tuple[str, ...]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        for one in pair:
+            found[one] |= pair - {one}
+    return {one: tuple(sorted(others)) for one, others in found.items()}
 
 
 def _combinations(combinations: Iterable[Combination]) -> Mapping[str, tuple[Combination, ...]]:
