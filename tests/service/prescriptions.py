@@ -1,6 +1,6 @@
 """Messages to and about prescriptions: fixed, valid, invented; and a prescription service to give them to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -215,17 +215,17 @@ def change_status(status: str, **other: Any) -> ChangeStatus:
     )
 
 
-def draft(*items: Item) -> Prescription:
-    """A draft as the step-by-step dialect leaves it, with its items in parts and no product."""
+def draft(number: int = 0) -> Prescription:
+    """A draft as the step-by-step dialect leaves it, with its item in parts and no product."""
     order = Prescription(
         tenant_id=CLINIC,
-        id=ID,
+        id=UUID(int=ID.int + number * 1000),
         patient_id=PATIENT,
         doctor_id=DOCTOR,
         dialect="delphos",
         created_at=NOON,
         updated_at=NOON,
-        items=items or (AMOXICILLIN,),
+        items=(replace(AMOXICILLIN, id=UUID(int=ITEM.int + number * 1000)),),
         particulars=Particulars(provider=PROVIDER, policy=values.Policy(), patient=ANA, doctor=MARTA),
     )
     return editing.create(order, Occasion(at=NOON))

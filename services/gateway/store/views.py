@@ -99,7 +99,10 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         [one.valid_until for one in prescriptions],
         [at_rest.PRESCRIPTION.seal(_json(one), one.tenant_id, one.prescription_id) for one in prescriptions],
     )
-    dispensed = [(whole, one) for whole in prescriptions for one in whole.dispensations]
+    # What was recorded by a change of status was never a pharmacy's claim.
+    dispensed = [
+        (whole, one) for whole in prescriptions for one in whole.dispensations if one.source == "dispensing"
+    ]
     if dispensed:
         await _keep_dispensations(conn, dispensed)
 

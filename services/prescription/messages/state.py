@@ -136,6 +136,7 @@ def _ordered(item: Item) -> dict[str, object]:
         "cmed_medication_id": item.cmed_medication_id,
         "medication_name": item.medication_name,
         "active_ingredient": item.active_ingredient,
+        "ingredients": item.ingredients,
         "quantity": item.quantity,
         "unit": item.unit,
         "posology": item.posology,
@@ -157,7 +158,6 @@ def said(item: Item) -> dict[str, object]:
     return {
         **_ordered(item),
         "position": item.position,
-        "ingredients": item.ingredients,
         "match_status": item.match_status,
         "match_score": item.match_score,
         "suggestions": item.suggestions,
