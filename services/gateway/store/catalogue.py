@@ -189,16 +189,17 @@ async def save_product(conn: Connection, record: CatalogueProduct) -> None:
 async def save_name(conn: Connection, record: CatalogueName) -> None:
     new = await conn.fetchval(
         """
-        INSERT INTO catalogue_name (release, key, ingredient, words)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO catalogue_name (release, key, ingredient, words, display_name)
+        VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT ON CONSTRAINT catalogue_name_pkey DO UPDATE
-           SET ingredient = EXCLUDED.ingredient, words = EXCLUDED.words
+           SET ingredient = EXCLUDED.ingredient, words = EXCLUDED.words, display_name = EXCLUDED.display_name
         RETURNING xmax = 0
         """,
         record.release,
         record.key,
         record.ingredient,
         search.words(record.name),
+        record.display_name,
     )
     await _count(conn, record.release, products=0, names=int(new))
 
