@@ -192,6 +192,7 @@ async def provide(on: Serving, limits: Limits, calls: Mapping[str, int]) -> None
 CALLS = {"minute": 1_000_000, "hour": 10_000_000, "day": 100_000_000}
 """How often the API keys of a test's tenants may be used."""
 
+
 def product(code: str, english: str, spanish: str, portuguese: str, *ingredients: str) -> CatalogueProduct:
     return CatalogueProduct(
         release=RELEASE,
