@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,24 +12,14 @@ import pytest
 
 from contracts.command_outcomes import CommandRefused, Refusal
 from contracts.drafting_commands import CreatePrescription
-from services.gateway.auth.api_keys import KeyDoor
-from services.gateway.messages.errors import Problem
-from services.gateway.operator import provisioning
-from services.gateway.store import api_keys
-from shared import clock, database, outbox
+from shared import clock
 from tests.gateway import (
-    DOCTOR_CLIENT,
     KEY,
     MARTA,
-    NORTE,
-    OTHER_KEY,
-    READING_KEY,
-    SUL,
-    WRITING_KEY,
     Serving,
     serving,
 )
-from tests.infrastructure import Database, until
+from tests.infrastructure import Database
 
 PRESCRIPTIONS = "/v1/prescriptions"
 REQUESTS = "/v1/requests"

@@ -43,7 +43,7 @@ class ProviderSettings:
     max_medications: int
     event_retention_days: int
     signer_policy: str
-    refused_statuses: tuple[Status, ...]
+    refused_statuses: frozenset[str]
     requests_per_minute: int
     requests_per_hour: int
     requests_per_day: int
@@ -76,7 +76,7 @@ class ProviderSettings:
             deliver_on_issue=self.deliver_on_issue,
             max_medications=self.max_medications,
             signer_policy=self.signer_policy,
-            refused_statuses=self.refused_statuses,
+            refused_statuses=tuple(Status(word) for word in REFUSABLE if word in self.refused_statuses),
         )
 
     @property
@@ -154,11 +154,11 @@ def _versions(text: str) -> frozenset[str]:
     return found
 
 
-def _refused(text: str) -> tuple[Status, ...]:
+def _refused(text: str) -> frozenset[str]:
     found = _set(text)
     if not found <= frozenset(REFUSABLE):
         raise WrongSetting(f"must list some of {', '.join(REFUSABLE)}, or nothing")
-    return tuple(Status(word) for word in REFUSABLE if word in found)
+    return found
 
 
 def _set(text: str) -> frozenset[str]:

@@ -127,6 +127,8 @@ TABLE: Final = table(
 )
 
 PLACES: Final = {
+    "missing": None,
+    "value_error": None,
     "field_not_applicable": None,
     "not_in_future": "valid_until",
     "unknown_reference": None,
