@@ -14,8 +14,8 @@ from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
-from services.gateway.auth.api_keys import KeyDoor
 from contracts.prescription_commands import PrescriptionCommand
+from services.gateway.auth.api_keys import KeyDoor
 from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.principal import Principal
