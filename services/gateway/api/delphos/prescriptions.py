@@ -12,6 +12,7 @@ from services.gateway.api.delphos import references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.checks.delphos.fields import NoQuery, Notes, OptionalUuid, Sent, Uuid
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos.prescriptions import WrappedPrescription
 from shared import ids
 
 WRITE: Final = "prescriptions:write"
@@ -50,7 +51,7 @@ class NewPrescription(Sent):
     permission=WRITE,
     body=NewPrescription,
     status=201,
-    answer="WrappedPrescription",
+    answer=WrappedPrescription,
     errors=REFERENCES,
 )
 async def create_prescription(call: Call[NoQuery, NewPrescription]) -> Answer:
