@@ -1,11 +1,11 @@
-"""A request as this dialect shows it: what `messages.requests.body` writes, described (delphos-dialect 2.7)."""
+"""A request as this dialect shows it (2.7): the description of what `messages.requests` writes."""
 
 from __future__ import annotations
 
 from typing import Literal
 from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from services.gateway.messages.delphos.words import Moment, Shown
 
@@ -15,7 +15,7 @@ class DirectAnswer(Shown):
 
     status: int
     headers: dict[str, str]
-    body: JsonValue
+    content: JsonValue = Field(alias="body")
 
 
 class RequestObject(Shown):
