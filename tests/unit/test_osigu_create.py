@@ -13,7 +13,7 @@ from contracts.drug_catalog import CatalogueProduct
 from contracts.values import Diagnosis
 from services.gateway.checks import prescription
 from services.gateway.checks.fields import Checks
-from services.gateway.messages import ids, provider_settings
+from services.gateway.messages import ids, patients, provider_settings
 from services.gateway.messages.errors import Problem
 from services.gateway.store.issue import Found, FoundDoctor, FoundProduct
 from tests import prescriptions as known
@@ -55,7 +55,7 @@ FOUND = Found(
     provider=known.prescription().provider,
     settings=provider_settings.read({}),
     doctors=[FoundDoctor(known.doctor(), "ACTIVE", None)],
-    patient=known.patient(),
+    patient=patients.listed(known.patient()),
     products={
         "MED-042": listed("MED-042"),
         "MED-900": listed("MED-900", registered=False),
