@@ -54,7 +54,10 @@ class CatalogueProduct(CatalogueRecord):
 
 
 class CatalogueName(CatalogueRecord):
-    """A name of an ingredient, with its folded form and its key (contracts.drug_names)."""
+    """A name of an ingredient, with its folded form and its key (contracts.drug_names).
+
+    A `combination` is a name of several: `ingredient` holds them all, joined by `+`.
+    """
 
     ce_type: ClassVar[str] = "recepta.drug-catalog.name.v1"
 
@@ -67,6 +70,13 @@ class CatalogueName(CatalogueRecord):
     country: str | None = None
     atc_codes: tuple[str, ...] = ()
     display_name: Text
+    lookalikes: tuple[str, ...] = ()
+    """Ingredients that nobody shall guess where this one is as likely."""
+
+    @property
+    def ingredients(self) -> tuple[str, ...]:
+        """All that it stands for."""
+        return tuple(self.ingredient.split("+"))
 
     @property
     def key(self) -> str:
