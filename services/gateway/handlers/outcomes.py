@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+)
 from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_commands import IssuePrescription
