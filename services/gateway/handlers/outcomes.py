@@ -77,6 +77,7 @@ async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Ou
 @handlers.on(PrescriptionChanged)
 async def on_prescription_changed(event: PrescriptionChanged, conn: Connection, outbox: Outbox) -> None:
     hand.show(conn, event.prescription)
+    hand.tell(conn, event)
 
 
 @handlers.on(DocumentFinished)
