@@ -1,4 +1,4 @@
-"""Changes of status in each cell of the published table, and how signatures end."""
+"""Every change of status in every state, with the conditions of its step; and how signatures end."""
 
 from collections.abc import Callable
 from dataclasses import replace
