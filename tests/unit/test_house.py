@@ -27,8 +27,9 @@ WRITERS_BY_NAME = {
     "outbox.announce",
     *(
         f"services.prescription.store.hand.{verb}"
-        for verb in ("add", "save", "drop", "save_patient", "strike_at")
+        for verb in ("add", "save", "drop", "save_patient", "strike_at", "keep_of_catalogue")
     ),
+    *(f"services.prescription.store.records.{verb}" for verb in ("save_consultation", "save_template")),
 }
 
 

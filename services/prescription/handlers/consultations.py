@@ -73,11 +73,13 @@ def show(conn: Connection, outbox: Outbox, before: Prescription, checked: Prescr
     """Let all see a draft that has been checked: whoever asked for it first has it, the others hear of it."""
     assert before.issue is not None
     assert before.issue.occasion.request_id is not None
+    too_late = assembling.exists(checked)
+
     whole = carry_out(conn, outbox, before, checked)
     note_prescribed(conn, outbox, checked)
     outbox.announce(
         telling.succeeded(whole, before.issue.occasion.request_id),
-        *telling.rivals_refused(before, assembling.exists(checked), checked.updated_at),
+        *telling.rivals_refused(before, too_late, checked.updated_at),
     )
 
 
