@@ -26,6 +26,7 @@ from services.prescription.domain.history import Action, Occasion
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.safety import AskedWith, KeyMaker, Verdict
 from shared import clock, database
+from tests.service import catalogues
 from tests.service import prescriptions as some
 from tests.service.conftest import Said
 from tests.service.prescriptions import ANA, CLINIC, CRITICAL, ID, MARTA, NOON, PATIENT, Service, names, only
@@ -139,6 +140,14 @@ async def test_what_is_sealed_is_what_the_directory_says_now_and_the_item_as_it_
     assert (signed.prescription.patient, signed.prescription.doctor) == (renamed, moved)
     again = await service.answer(some.change_status("submitted"))
     assert (again.prescription.patient, again.prescription.doctor) == (renamed, moved)
+
+
+async def test_the_seal_names_ingredients_as_the_catalogue_does(service):
+    await service.hears(*catalogues.whole_release())
+
+    (item,) = (await sealing(service)).items
+
+    assert item.ingredients == ("AMOXICILINA",)
 
 
 async def test_while_it_is_checked_and_sealed_everybody_sees_that_it_is_being_signed(service):
