@@ -107,6 +107,12 @@ def product(item: CatalogueItem, *, release: str, source: str) -> CatalogueProdu
         manufacturer=item.fields["manufacturer"],
         marketed=item.marketed,
         synonyms=item.synonyms,
+        substance=item.substance,
+        tipo_produto=item.fields["tipo_produto"],
+        classe_terapeutica=item.fields["classe_terapeutica"],
+        codigo_ggrem=item.fields["codigo_ggrem"],
+        pf_17=item.prices.get("pf_17"),
+        pmc_17=item.prices.get("pmc_17"),
     )
 
 
