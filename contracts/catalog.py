@@ -16,7 +16,13 @@ from contracts import drug_catalog as drugs
 from contracts import notification_commands, notification_events, safety_check_events, signing_events
 from contracts import prescription_commands as commands
 from contracts import prescription_events as events
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts import record_commands as records
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+    RecordCommandRefused,
+    RecordCommandSucceeded,
+)
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from contracts.message import Message
 
@@ -93,6 +99,9 @@ _ALL: Final = (
         commands.UpdateDispensation,
         commands.CompleteDispensation,
         commands.CancelDispensation,
+        drafting.SaveAsTemplate,
+        records.PutConsultation,
+        records.DeleteTemplate,
         drafting.CreatePrescription,
         drafting.ChangeMetadata,
         drafting.AddItem,
@@ -117,6 +126,8 @@ _ALL: Final = (
         {"gateway"},
         CommandSucceeded,
         CommandRefused,
+        RecordCommandSucceeded,
+        RecordCommandRefused,
         purpose="The one answer to each command.",
     ),
     _topic(
@@ -135,6 +146,8 @@ _ALL: Final = (
         events.SealRequested,
         events.PrescriptionChanged,
         events.DeliveryRequested,
+        events.ConsultationChanged,
+        events.TemplateChanged,
         purpose="What became true of a prescription.",
     ),
     _topic(

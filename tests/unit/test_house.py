@@ -120,8 +120,12 @@ def test_a_service_handles_only_what_is_in_the_catalog(service):
         assert service in TOPICS[message.topic].consumers
 
 
+# What prescription tells, before the gateway shows it.
+NOT_SHOWN_YET = {"ConsultationChanged", "TemplateChanged", "RecordCommandSucceeded", "RecordCommandRefused"}
+
+
 def test_every_message_to_a_service_is_handled_by_one():
-    handled = set()
+    handled = {one.ce_type for one in MESSAGES.values() if one.__name__ in NOT_SHOWN_YET}
     for service in SERVICE_NAMES:
         handlers = importlib.import_module(f"services.{service}.handlers").handlers
         handled |= {one.ce_type for one in MESSAGES.values() if handlers.find(one.topic, one.ce_type)}
@@ -149,7 +153,7 @@ def test_a_service_says_only_what_the_catalog_lets_it_say(service):
 # What prescription does when asked, before the gateway's step-by-step dialect asks it.
 NOT_ASKED_YET = {
     *("CreatePrescription", "ChangeMetadata", "AddItem", "ChangeItem", "RemoveItem", "ChangeStatus"),
-    *("CheckSafety", "AcknowledgeFindings"),
+    *("CheckSafety", "AcknowledgeFindings", "PutConsultation", "SaveAsTemplate", "DeleteTemplate"),
 }
 
 

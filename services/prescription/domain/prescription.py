@@ -10,7 +10,7 @@ from uuid import UUID
 from services.prescription.domain.dispensation import Dispensation, EndedBy
 from services.prescription.domain.history import Action, Entry, Note, Occasion
 from services.prescription.domain.items import Item
-from services.prescription.domain.refusal import Detail, Refused
+from services.prescription.domain.refusal import Detail, Refused, read_as
 from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, SafetyPolicy, Verdict
 from services.prescription.domain.state_table import STATE_TABLE, Cell, Column, Move, Status, allowed
 
@@ -293,12 +293,7 @@ class Prescription:
 
     def read_as(self, version: int | None) -> None:
         """Raise Refused unless it still stands as whoever asks has read it; None: they did not say."""
-        if version is not None and version != self.version:
-            raise Refused(
-                "version_mismatch",
-                "It has changed since it was read.",
-                details={"current_version": self.version},
-            )
+        read_as(self.version, version)
 
     def cell(self, move: Move) -> Cell:
         """What the state table says of a move from here."""

@@ -5,10 +5,12 @@ from services.prescription.handlers import (
     asked_by_prescribers,
     catalogue,
     checking,
+    consultations,
     drafting,
     issuing,
     refusing,
     status_changes,
+    templates,
     told,
 )
 from services.prescription.handlers.registry import handlers
@@ -18,10 +20,12 @@ __all__ = [
     "asked_by_prescribers",
     "catalogue",
     "checking",
+    "consultations",
     "drafting",
     "handlers",
     "issuing",
     "refusing",
     "status_changes",
+    "templates",
     "told",
 ]

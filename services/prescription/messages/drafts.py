@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import AwareDatetime, TypeAdapter
@@ -68,11 +68,13 @@ def draft(command: CreatePrescription, now: datetime) -> Prescription:
 def metadata(command: ChangeMetadata, prescription: Prescription) -> Metadata:
     changes = command.changes
     notes = changes.get("notes", prescription.notes)
+    until = prescription.valid_until
+    if "valid_until" in changes:
+        moment = _moment.validate_python(changes["valid_until"])
+        until = moment.astimezone(UTC) if moment else None
     return Metadata(
         notes=None if notes is None else str(notes),
-        valid_until=_moment.validate_python(changes["valid_until"])
-        if "valid_until" in changes
-        else prescription.valid_until,
+        valid_until=until,
         prescription_type=str(changes.get("prescription_type", prescription.prescription_type)),
     )
 

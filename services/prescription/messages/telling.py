@@ -121,6 +121,7 @@ def succeeded(
     *,
     dispensation_id: UUID | None = None,
     delivery_id: UUID | None = None,
+    template: values.Template | None = None,
     item_id: UUID | None = None,
     repeated: bool = False,
 ) -> CommandSucceeded:
@@ -131,6 +132,7 @@ def succeeded(
         prescription=whole,
         dispensation_id=dispensation_id,
         delivery_id=delivery_id,
+        template=template,
         item_id=item_id,
         repeated=repeated,
     )

@@ -17,6 +17,7 @@ from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
 from services.prescription.store import rows
+from services.prescription.store.record_rows import Records
 from shared.database import Connection
 from shared.errors import NotFound
 
@@ -49,6 +50,8 @@ class Hand:
     """Patients whose row is to be written."""
     told: list[tuple[Place, tuple[Entry, ...]]] = field(default_factory=list)
     strikes: dict[Place, datetime | None] = field(default_factory=dict)
+    records: Records = field(default_factory=Records)
+    """Consultations and templates."""
     catalogue: list[CatalogueRecord] = field(default_factory=list)
     """What has been told of the catalogue."""
 
@@ -70,12 +73,18 @@ def holds(conn: Connection) -> bool:
     return hand is not None and hand.conn is conn
 
 
-async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Sequence[Place]) -> None:
+async def hold(
+    conn: Connection,
+    patients: Sequence[Patient],
+    prescriptions: Sequence[Place],
+    records: Records | None = None,
+) -> None:
     """Lock patients, then prescriptions, each in one order for all; `patients` are added where they are new.
 
     The patients of the prescriptions are locked too: they never change, so they are read without a lock.
+    `records` have been locked before.
     """
-    hand = Hand(conn)
+    hand = Hand(conn, records=records or Records())
     if patients:
         await _add_patients(conn, patients)
     for row in await _lock_patients(conn, [(one.tenant_id, one.id) for one in patients], prescriptions):

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import releases, rows, unsigned
+from services.prescription.store import record_rows, releases, rows, unsigned
 from services.prescription.store.hand import Hand, Place, holds, of
 from shared import clock, work
 from shared.database import Connection
@@ -14,13 +14,15 @@ CLOCK = "clock"
 
 
 async def settle(conn: Connection) -> None:
-    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order.
+    """Write what is in hand and not yet written, in this order: consultations and templates, patients,
+    prescriptions, history, clocks.
 
     Last comes what was told of the catalogue: it has locks of its own.
     """
     if not holds(conn):
         return
     hand = of(conn)
+    await record_rows.write(conn, hand.records)
     if hand.moved:
         await _write_patients(conn, hand)
     if hand.changed:
@@ -72,10 +74,11 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
     await conn.execute(
         """
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
-                                  in_force_until, items_digest, content, state)
+                                  in_force_until, items_digest, content, state, consultation_id)
         SELECT *
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[],
-                      $8::int[], $9::timestamptz[], $10::bytea[], $11::json[], $12::json[])
+                      $8::int[], $9::timestamptz[], $10::bytea[], $11::json[], $12::json[],
+                      $13::uuid[])
             ON CONFLICT ON CONSTRAINT prescription_pkey DO UPDATE
            SET code = excluded.code, status = excluded.status, hidden = excluded.hidden,
                revision = excluded.revision, in_force_until = excluded.in_force_until, state = excluded.state
@@ -92,6 +95,7 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.items_digest(one) if place in hand.new else b"" for place, one in changed],
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
+        [one.consultation_id for _, one in changed],
     )
 
 
