@@ -47,7 +47,8 @@ async def go_on(
     suspended = await store.suspended(conn, checked.tenant_id, {checked.signature.signed_by})
     refusal = signing.objection(checked, now, signer_active=not suspended)
     if refusal is not None:
-        carry_out(conn, outbox, before, signing.withdraw(checked, refusal, now), refusal=refusal)
+        withdrawn = signing.withdraw(checked, refusal, now, since=before)
+        carry_out(conn, outbox, before, withdrawn, refusal=refusal)
         return
     await _seal(conn, outbox, before, checked)
 
