@@ -109,7 +109,7 @@ def _document(event: SealRequested) -> Document:
 def _patient(patient: values.Patient) -> Patient:
     born = patient.date_of_birth
     return Patient(
-        given_names=patient.first_name,
+        given_names=patient.first_name or None,
         first_surname=patient.last_name,
         second_surname=patient.second_last_name,
         birth_date=None if born is None else born.isoformat(),
