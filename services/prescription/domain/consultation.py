@@ -98,6 +98,13 @@ def put(
     return replace(kept, version=before.version + 1, updated_at=wanted.updated_at)
 
 
+def link(consultation: Consultation | None, patient_id: UUID | None) -> list[Failing]:
+    """What is wrong with linking a prescription for this patient, if it is known, with it."""
+    if consultation is None:
+        return [Failing("consultation_id", "unknown_reference", "No such consultation.")]
+    return [] if patient_id is None else mismatch(consultation, patient_id)
+
+
 def mismatch(consultation: Consultation, patient_id: UUID) -> list[Failing]:
     """What is wrong where a request names another patient than the consultation's."""
     if consultation.patient_id == patient_id:

@@ -34,7 +34,9 @@ async def hold(conn: Connection, messages: Sequence[Message]) -> None:
 
 def _records(messages: Sequence[Message]) -> store.Wanted:
     """The consultations and templates that the messages are about."""
+    named = [one for one in messages if isinstance(one, DraftCommand)]
     return store.Wanted(
+        consultations=[(one.tenant_id, one.consultation_id) for one in named if one.consultation_id],
         new=[(one.tenant_id, one.record_id) for one in messages if isinstance(one, PutConsultation)],
         templates=[(one.tenant_id, one.record_id) for one in messages if isinstance(one, DeleteTemplate)],
         names=[(one.tenant_id, one.name) for one in messages if isinstance(one, SaveAsTemplate)],
