@@ -6,10 +6,26 @@ from typing import Final
 
 from starlette.routing import Route
 
-from services.gateway.api.delphos import prescriptions, requests
+from services.gateway.api.delphos import (
+    history,
+    items,
+    prescription_list,
+    prescriptions,
+    requests,
+    safety,
+    status,
+)
 from services.gateway.api.delphos.endpoint import Endpoints, Operation
 
-PARTS: Final[tuple[Endpoints, ...]] = (prescriptions.endpoints, requests.endpoints)
+PARTS: Final[tuple[Endpoints, ...]] = (
+    prescriptions.endpoints,
+    prescription_list.endpoints,
+    items.endpoints,
+    status.endpoints,
+    safety.endpoints,
+    history.endpoints,
+    requests.endpoints,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(one for part in PARTS for one in part.operations)
 

@@ -160,7 +160,7 @@ class Endpoints:
         method: str,
         path: str,
         *,
-        permission: str,
+        permission: str | None,
         answer: str | None,
         body: type[BaseModel] = Nothing,
         recorded: bool = True,
