@@ -12,6 +12,7 @@ from services.gateway.api.delphos.prescriptions import ONE, READ
 from services.gateway.checks.delphos.fields import Nothing, Page
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import history as messages
+from services.gateway.messages.delphos.history import History
 from services.gateway.messages.delphos.words import tag
 from services.gateway.messages.errors import Problem
 from services.gateway.store import history
@@ -22,9 +23,7 @@ LOOK_AGAIN_SECONDS: Final = 0.02
 endpoints = Endpoints("History and PDF")
 
 
-@endpoints.read(
-    f"{ONE}/history", permission=READ, query=Page, answer="History", errors=("resource_not_found",)
-)
+@endpoints.read(f"{ONE}/history", permission=READ, query=Page, answer=History, errors=("resource_not_found",))
 async def read_history(call: Call[Page, Nothing]) -> Answer:
     """Read what happened to it, oldest first."""
     page = await _settled(call)

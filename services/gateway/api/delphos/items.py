@@ -25,6 +25,7 @@ from services.gateway.checks.delphos.fields import (
     Unit,
 )
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos.items import PrescriptionItem
 from shared import ids
 
 ITEM: Final = f"{ONE}/items/{{item_id}}"
@@ -67,7 +68,7 @@ class ItemChanges(Changes):
     permission=WRITE,
     body=NewItem,
     status=201,
-    answer="Item",
+    answer=PrescriptionItem,
     errors=(*_REFUSED, "items_limit", "unknown_reference"),
 )
 async def add_item(call: Call[NoQuery, NewItem]) -> Answer:
@@ -85,7 +86,7 @@ async def add_item(call: Call[NoQuery, NewItem]) -> Answer:
     ITEM,
     permission=WRITE,
     body=ItemChanges,
-    answer="Item",
+    answer=PrescriptionItem,
     errors=(*_REFUSED, "unknown_reference"),
 )
 async def change_item(call: Call[NoQuery, ItemChanges]) -> Answer:

@@ -14,6 +14,7 @@ from services.gateway.checks.delphos.fields import DayOrMoment, Nothing, Optiona
 from services.gateway.messages import by_the_clock
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import prescriptions
+from services.gateway.messages.delphos.prescriptions import PrescriptionList
 from services.gateway.store import prescription_lists
 from services.gateway.store.prescription_lists import Filter
 
@@ -40,7 +41,7 @@ class Wanted(Page):
         return date_to
 
 
-@endpoints.read("/v1/prescriptions", permission=READ, query=Wanted, answer="PrescriptionList")
+@endpoints.read("/v1/prescriptions", permission=READ, query=Wanted, answer=PrescriptionList)
 async def list_prescriptions(call: Call[Wanted, Nothing]) -> Answer:
     """List prescriptions, newest first."""
     sent = call.query

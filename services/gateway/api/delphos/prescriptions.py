@@ -24,6 +24,8 @@ from services.gateway.checks.delphos.fields import (
 )
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import prescriptions
+from services.gateway.messages.delphos.prescriptions import PrescriptionDetail, WrappedPrescription
+from services.gateway.messages.delphos.templates import Template
 from services.gateway.messages.delphos.words import tag
 from shared import ids
 
@@ -76,7 +78,7 @@ class NewTemplate(Sent):
     permission=WRITE,
     body=NewPrescription,
     status=201,
-    answer="WrappedPrescription",
+    answer=WrappedPrescription,
     errors=REFERENCES,
 )
 async def create_prescription(call: Call[NoQuery, NewPrescription]) -> Answer:
@@ -94,7 +96,7 @@ async def create_prescription(call: Call[NoQuery, NewPrescription]) -> Answer:
     return await readers.ask(call, command)
 
 
-@endpoints.read(ONE, permission=READ, answer="PrescriptionDetail", errors=("resource_not_found",))
+@endpoints.read(ONE, permission=READ, answer=PrescriptionDetail, errors=("resource_not_found",))
 async def read_prescription(call: Call[NoQuery, Nothing]) -> Answer:
     """Read a prescription whole: items, findings, and what stands in the way of signing."""
     shown = await readers.find(call)
@@ -107,7 +109,7 @@ async def read_prescription(call: Call[NoQuery, Nothing]) -> Answer:
     ONE,
     permission=WRITE,
     body=MetadataChanges,
-    answer="PrescriptionDetail",
+    answer=PrescriptionDetail,
     errors=("resource_not_found", "version_mismatch", "not_editable", "not_in_future"),
 )
 async def change_metadata(call: Call[NoQuery, MetadataChanges]) -> Answer:
@@ -122,7 +124,7 @@ async def change_metadata(call: Call[NoQuery, MetadataChanges]) -> Answer:
     permission=WRITE,
     body=NewTemplate,
     status=201,
-    answer="Template",
+    answer=Template,
     errors=("resource_not_found", "version_mismatch", "items_required", "template_name_taken"),
 )
 async def save_as_template(call: Call[NoQuery, NewTemplate]) -> Answer:

@@ -11,6 +11,8 @@ from services.gateway.api.delphos.prescriptions import ONE, WRITE
 from services.gateway.api.delphos.status import SIGN
 from services.gateway.checks.delphos.fields import NoQuery, Nothing, Reason, Sent, Uuid
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos.prescriptions import PrescriptionDetail
+from services.gateway.messages.delphos.safety import CheckResult
 
 _REFUSED = (
     *("resource_not_found", "version_mismatch", "terminal_state"),
@@ -30,7 +32,7 @@ class Acknowledgement(Sent):
     f"{ONE}/safety-check",
     permission=WRITE,
     body=Nothing,
-    answer="CheckResult",
+    answer=CheckResult,
     errors=("resource_not_found", "version_mismatch", "terminal_state", "safety_check_failed"),
 )
 async def check_safety(call: Call[NoQuery, Nothing]) -> Answer:
@@ -43,7 +45,7 @@ async def check_safety(call: Call[NoQuery, Nothing]) -> Answer:
     f"{ONE}/interactions/{{interaction_id}}/acknowledge",
     permission=SIGN,
     body=Acknowledgement,
-    answer="PrescriptionDetail",
+    answer=PrescriptionDetail,
     errors=_REFUSED,
 )
 async def acknowledge(call: Call[NoQuery, Acknowledgement]) -> Answer:
@@ -56,7 +58,7 @@ async def acknowledge(call: Call[NoQuery, Acknowledgement]) -> Answer:
     f"{ONE}/interactions/acknowledge-all",
     permission=SIGN,
     body=Acknowledgement,
-    answer="PrescriptionDetail",
+    answer=PrescriptionDetail,
     errors=_REFUSED,
 )
 async def acknowledge_all(call: Call[NoQuery, Acknowledgement]) -> Answer:

@@ -15,6 +15,7 @@ from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.api.delphos.prescriptions import ONE, WRITE
 from services.gateway.checks.delphos.fields import Moment, NoQuery, OptionalUuid, Reason, Sent, StatusWord
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos.prescriptions import PrescriptionDetail
 from shared import clock
 
 SIGN: Final = "prescriptions:sign"
@@ -64,7 +65,7 @@ class NextStatus(Sent):
     f"{ONE}/status",
     permission=None,
     body=NextStatus,
-    answer="PrescriptionDetail",
+    answer=PrescriptionDetail,
     errors=(
         *("permission_denied", "resource_not_found", "version_mismatch", "invalid_transition"),
         *("signing_in_progress", "already_being_dispensed", "items_required", "items_incomplete"),
