@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from contracts.notification_events import DocumentFinished
 from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
+
+DRAFT: Final = "draft"
+"""The face of what is not signed: its copies are marked as not valid, and the newest replaces the others."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,18 @@ async def find(pool: Pool, which: Which) -> bytes | None:
 
 
 async def keep(conn: Connection, document: DocumentFinished, *, face: str, made_at: datetime) -> None:
-    """Keep the first copy of its kind: a document that was handed out never changes."""
+    """Keep the first copy of its kind: what was handed out never changes, unless it was a draft."""
     which = (document.prescription_id, face, document.language)
     await conn.execute(
         """
         INSERT INTO document (tenant_id, prescription_id, face, language, document_id, revision, sha256,
                               content, made_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            ON CONFLICT DO NOTHING
+            ON CONFLICT ON CONSTRAINT document_pkey DO UPDATE
+           SET document_id = excluded.document_id, revision = excluded.revision, sha256 = excluded.sha256,
+               content = excluded.content, made_at = excluded.made_at
+         WHERE document.face = $10
+           AND document.revision <= excluded.revision
         """,
         document.tenant_id,
         document.prescription_id,
@@ -64,4 +72,5 @@ async def keep(conn: Connection, document: DocumentFinished, *, face: str, made_
         document.sha256,
         at_rest.DOCUMENT.seal(document.content, document.tenant_id, *which),
         made_at,
+        DRAFT,
     )

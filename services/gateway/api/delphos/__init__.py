@@ -7,6 +7,7 @@ from typing import Final
 from starlette.routing import Route
 
 from services.gateway.api.delphos import (
+    documents,
     history,
     items,
     prescription_list,
@@ -24,6 +25,7 @@ PARTS: Final[tuple[Endpoints, ...]] = (
     status.endpoints,
     safety.endpoints,
     history.endpoints,
+    documents.endpoints,
     requests.endpoints,
 )
 
