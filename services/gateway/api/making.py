@@ -31,18 +31,20 @@ async def made(
     gateway: Gateway, asker: Asking, shown: Prescription, *, face: str, language: str, preference: Preference
 ) -> bytes:
     """The document of this state. Raises Problem `pdf_not_ready` if it takes longer than the client waits."""
-    which = documents.Which(shown.tenant_id, shown.prescription_id, face, language)
+    ended_at = prescriptions.ended_at(shown)
+    end = None if ended_at is None else ended_at.isoformat()
+    which = documents.Which(shown.tenant_id, shown.prescription_id, face, language, ended_at)
     final = face != documents.DRAFT
     kept = await documents.find(gateway.pool, which) if final else None
     if kept is not None:
         return kept
     command = commands.make_document(asker, shown, language=language)
     accepted = Accepted(
-        _asked(asker, shown, f"{shown.prescription_id}:{face}:{language}" if final else None),
+        _asked(asker, shown, f"{shown.prescription_id}:{face}:{end}:{language}" if final else None),
         command.ce_type,
         asker.now,
         shown.prescription_id,
-        {"base_url": gateway.settings.base_url, "face": face},
+        {"base_url": gateway.settings.base_url, "face": face, "ended_at": end},
     )
     answer = await gateway.commands.send(accepted, command, preference)
     if answer.status == 202:
