@@ -46,7 +46,7 @@ async def read_pdf(call: Call[NoQuery, Nothing]) -> Response:
         call.asking(shown.prescription_id),
         shown,
         face=_face(shown),
-        language=shown.provider.language,
+        language=shown.patient.preferred_language or shown.provider.language,
         preference=asking.preference(call.request),
     )
     await _note(call, shown)
