@@ -6,11 +6,28 @@ from typing import Final
 
 from starlette.routing import Route
 
-from services.gateway.api.delphos import described, health, prescriptions, requests
+from services.gateway.api.delphos import (
+    described,
+    documents,
+    health,
+    history,
+    items,
+    prescription_list,
+    prescriptions,
+    requests,
+    safety,
+    status,
+)
 from services.gateway.api.delphos.endpoint import Endpoints, Operation
 
 PARTS: Final[tuple[Endpoints, ...]] = (
     prescriptions.endpoints,
+    prescription_list.endpoints,
+    items.endpoints,
+    status.endpoints,
+    safety.endpoints,
+    history.endpoints,
+    documents.endpoints,
     requests.endpoints,
     health.endpoints,
 )

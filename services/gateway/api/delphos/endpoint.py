@@ -166,7 +166,7 @@ class Endpoints:
         method: str,
         path: str,
         *,
-        permission: str,
+        permission: str | None,
         answer: type[Shown] | None,
         body: type[BaseModel] = Nothing,
         recorded: bool = True,
