@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+)
 from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_commands import IssuePrescription
@@ -75,6 +78,7 @@ async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Ou
 @handlers.on(PrescriptionChanged)
 async def on_prescription_changed(event: PrescriptionChanged, conn: Connection, outbox: Outbox) -> None:
     hand.show(conn, event.prescription)
+    hand.tell(conn, event)
 
 
 @handlers.on(DocumentFinished)

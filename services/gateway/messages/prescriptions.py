@@ -161,7 +161,7 @@ def row(one: Prescription) -> dict[str, Any]:
         **_head(one, code(one)),
         "patient": {
             "patient_id": ids.spell("pat", names.patient_id),
-            "first_name": names.first_name,
+            "first_name": names.first_name or None,
             "last_name": names.last_name,
         },
         "doctor": doctor(one.doctor),
@@ -188,7 +188,7 @@ def patient(one: Patient) -> dict[str, Any]:
     """The patient as they were at issue."""
     return {
         "patient_id": ids.spell("pat", one.patient_id),
-        "first_name": one.first_name,
+        "first_name": one.first_name or None,
         "last_name": one.last_name,
         "second_last_name": one.second_last_name,
         "document_type": one.document_type,

@@ -21,8 +21,8 @@ KEPT: Final = timedelta(days=7)
 PRUNED_AT_ONCE_MAX: Final = 1_000
 
 
-_COLUMNS: Final = """request_id, tenant_id, client, source, idempotency_key, method, path, content_digest,
-       kind, context, prescription_id, state, accepted_at, finished_at,
+_COLUMNS: Final = """request_id, tenant_id, client, source, asked_by, idempotency_key, method, path,
+       content_digest, kind, context, prescription_id, state, accepted_at, finished_at,
        response_status, response_headers, response_body"""
 
 
@@ -47,9 +47,9 @@ async def open(conn: Connection, request: Request) -> bool:
         """
         INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path,
                              content_digest, kind, context, prescription_id, accepted_at, holds_key,
-                             state, finished_at, response_status, response_headers, response_body)
+                             state, finished_at, response_status, response_headers, response_body, asked_by)
         VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7,
-                $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
             ON CONFLICT DO NOTHING
         RETURNING true
         """,
@@ -71,6 +71,7 @@ async def open(conn: Connection, request: Request) -> bool:
         None if answer is None else answer.status,
         None if answer is None else _headers(answer),
         None if answer is None else _body(asked, answer),
+        asked.asked_by,
     )
     return found is True
 
@@ -304,6 +305,7 @@ def _asked(row: asyncpg.Record) -> Asked:
         content_digest=row["content_digest"],
         idempotency_key=row["idempotency_key"],
         source=row["source"],
+        asked_by=row["asked_by"],
     )
 
 

@@ -3,10 +3,29 @@
 from services.prescription.handlers import (
     asked_by_pharmacies,
     asked_by_prescribers,
+    catalogue,
+    checking,
+    consultations,
+    drafting,
     issuing,
     refusing,
+    status_changes,
+    templates,
     told,
 )
 from services.prescription.handlers.registry import handlers
 
-__all__ = ["asked_by_pharmacies", "asked_by_prescribers", "handlers", "issuing", "refusing", "told"]
+__all__ = [
+    "asked_by_pharmacies",
+    "asked_by_prescribers",
+    "catalogue",
+    "checking",
+    "consultations",
+    "drafting",
+    "handlers",
+    "issuing",
+    "refusing",
+    "status_changes",
+    "templates",
+    "told",
+]

@@ -22,12 +22,12 @@ _facts: Final = TypeAdapter(Facts)
 _NO_ID: Final = UUID(int=0)
 
 # What is kept beside the state: in the content, in the history. Hidden, the history is kept with it.
-_BESIDE: Final = {"items", "particulars", "unsaved", "unsaid"}
+_BESIDE: Final = {"items", "particulars", "unsaved", "unsaid", "answers"}
 _BESIDE_HIDDEN: Final = _BESIDE - {"unsaved"}
 
 
 def content(prescription: Prescription) -> str:
-    """What is written once: items, and the particulars that came with them."""
+    """What few changes touch: items, and the particulars that came with them."""
     particulars = prescription.particulars
     assert isinstance(particulars, Particulars)
     items = _items.dump_json(prescription.items, exclude_none=True)
@@ -35,9 +35,19 @@ def content(prescription: Prescription) -> str:
     return (b'{"items":' + items + b',"particulars":' + people + b"}").decode()
 
 
+def content_differs(before: Prescription, after: Prescription) -> bool:
+    """Whether what is kept as content is no longer the same: most changes leave both as they were."""
+    if after.items is before.items and after.particulars is before.particulars:
+        return False
+    return (after.items, after.particulars) != (before.items, before.particulars)
+
+
 def items_digest(prescription: Prescription) -> bytes:
-    """Of what the items say, not of which they are."""
-    said = tuple(replace(item, id=_NO_ID) for item in prescription.items)
+    """Of what the items say, not of which they are, or since when."""
+    said = tuple(
+        replace(item, id=_NO_ID, created_at=None, updated_at=None, changed_in=0)
+        for item in prescription.items
+    )
     return hashlib.sha256(_items.dump_json(said, exclude_none=True)).digest()
 
 
