@@ -128,5 +128,9 @@ async def of_step(
 
 
 def _patient(found: Found) -> tuple[Patient | None, tuple[Unresolved, ...]]:
-    """The patient that was looked up, if there is one."""
-    return found.patient, () if found.patient is not None else (unresolved("patient_id"),)
+    """The patient that was looked up, if they are active."""
+    if found.patient is None:
+        return None, (unresolved("patient_id"),)
+    if not found.patient.active:
+        return None, (unresolved("patient_id", inactive=True),)
+    return found.patient, ()
