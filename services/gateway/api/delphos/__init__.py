@@ -6,10 +6,16 @@ from typing import Final
 
 from starlette.routing import Route
 
-from services.gateway.api.delphos import prescriptions, requests
+from services.gateway.api.delphos import doctors, medications, patients, prescriptions, requests
 from services.gateway.api.delphos.endpoint import Endpoints, Operation
 
-PARTS: Final[tuple[Endpoints, ...]] = (prescriptions.endpoints, requests.endpoints)
+PARTS: Final[tuple[Endpoints, ...]] = (
+    prescriptions.endpoints,
+    medications.endpoints,
+    patients.endpoints,
+    doctors.endpoints,
+    requests.endpoints,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(one for part in PARTS for one in part.operations)
 

@@ -45,8 +45,17 @@ async def people(call: Call[Any, Any], *, patient_id: UUID, doctor_id: UUID) -> 
         call.gateway.pool, call.tenant_id, Wanted(patient_id=patient_id, doctor_id=doctor_id)
     )
     doctor, why = active_doctor(call, found, "doctor_id")
-    unknown = () if found.patient is not None else (unresolved("patient_id"),)
-    return People(found.provider, found.settings.policy, found.patient, doctor, (*unknown, *why))
+    patient, why_not = active_patient(found, "patient_id")
+    return People(found.provider, found.settings.policy, patient, doctor, (*why_not, *why))
+
+
+def active_patient(found: Found, path: str) -> tuple[Patient | None, tuple[Unresolved, ...]]:
+    """The patient that was looked up, if they are not out of use."""
+    if found.patient is None:
+        return None, (unresolved(path),)
+    if not found.patient.active:
+        return None, (unresolved(path, inactive=True),)
+    return found.patient, ()
 
 
 def active_doctor(
