@@ -103,7 +103,10 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         [one.origin for one in prescriptions],
         [one.consultation_id for one in prescriptions],
     )
-    dispensed = [(whole, one) for whole in prescriptions for one in whole.dispensations]
+    # What was recorded by a change of status was never a pharmacy's claim.
+    dispensed = [
+        (whole, one) for whole in prescriptions for one in whole.dispensations if one.source == "dispensing"
+    ]
     if dispensed:
         await _keep_dispensations(conn, dispensed)
 

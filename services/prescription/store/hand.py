@@ -17,6 +17,7 @@ from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
 from services.prescription.store import rows
+from services.prescription.store.record_rows import Records
 from shared.database import Connection
 from shared.errors import NotFound
 
@@ -34,13 +35,23 @@ class Hand:
     """What is in force for a patient, where that is known: of equal items those of the newest."""
     suspended: set[Place] = field(default_factory=set)
     """Doctors who may not sign at present."""
+    knowledge_base: str | None = None
+    """The one in use, as far as we were told."""
+    with_unsigned: set[Place] = field(default_factory=set)
+    """Patients who have prescriptions that nobody has signed."""
     new: set[Place] = field(default_factory=set)
     changed: set[Place] = field(default_factory=set)
+    rewritten: set[Place] = field(default_factory=set)
+    """Of what is changed, that whose items or particulars are others than before."""
+    unsigned: dict[Place, tuple[UUID, bool]] = field(default_factory=dict)
+    """Whose patient has one unsigned prescription more from now on, or one less."""
     dropped: set[Place] = field(default_factory=set)
     moved: set[Place] = field(default_factory=set)
     """Patients whose row is to be written."""
     told: list[tuple[Place, tuple[Entry, ...]]] = field(default_factory=list)
     strikes: dict[Place, datetime | None] = field(default_factory=dict)
+    records: Records = field(default_factory=Records)
+    """Consultations and templates."""
     catalogue: list[CatalogueRecord] = field(default_factory=list)
     """What has been told of the catalogue."""
 
@@ -62,12 +73,18 @@ def holds(conn: Connection) -> bool:
     return hand is not None and hand.conn is conn
 
 
-async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Sequence[Place]) -> None:
+async def hold(
+    conn: Connection,
+    patients: Sequence[Patient],
+    prescriptions: Sequence[Place],
+    records: Records | None = None,
+) -> None:
     """Lock patients, then prescriptions, each in one order for all; `patients` are added where they are new.
 
     The patients of the prescriptions are locked too: they never change, so they are read without a lock.
+    `records` have been locked before.
     """
-    hand = Hand(conn)
+    hand = Hand(conn, records=records or Records())
     if patients:
         await _add_patients(conn, patients)
     for row in await _lock_patients(conn, [(one.tenant_id, one.id) for one in patients], prescriptions):
@@ -75,8 +92,11 @@ async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Seq
         hand.patients[place] = rows.patient(row)
         if row["alone"]:
             hand.in_force[place] = {}
+        if row["unsigned"]:
+            hand.with_unsigned.add(place)
     for row in await _lock_prescriptions(conn, prescriptions) if prescriptions else ():
         hand.prescriptions[row["tenant_id"], row["id"]] = rows.prescription(row)
+        hand.knowledge_base = row["knowledge_base"]
         if row["suspended"]:
             hand.suspended.add((row["tenant_id"], row["doctor_id"]))
     _hand.set(hand)
@@ -105,6 +125,11 @@ def may_sign(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> bool:
     return (tenant_id, doctor_id) not in of(conn).suspended
 
 
+def knowledge_base(conn: Connection) -> str | None:
+    """The knowledge base in use, for those who hold a prescription; None before the first word of one."""
+    return of(conn).knowledge_base
+
+
 def add(conn: Connection, prescription: Prescription) -> None:
     """A prescription that was not there before."""
     hand = of(conn)
@@ -122,10 +147,22 @@ def save(conn: Connection, prescription: Prescription) -> None:
     if prescription.unsaved and not prescription.hidden:
         hand.told.append((place, prescription.unsaved))
     hand.changed.add(place)
-    if in_force_until(prescription) is None:
+    before = hand.prescriptions.get(place)
+    if place not in hand.new and before is not None and rows.content_differs(before, prescription):
+        hand.rewritten.add(place)
+    entered = before is not None and in_force_until(before) is None
+    if entered or in_force_until(prescription) is None:
         hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
+    _note_unsigned(hand, before, prescription)
     unsaved = prescription.unsaved if prescription.hidden else ()
-    hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=())
+    hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=(), answers=())
+
+
+def _note_unsigned(hand: Hand, before: Prescription | None, after: Prescription) -> None:
+    if after.unsigned is not (before is not None and before.unsigned):
+        hand.unsigned[after.tenant_id, after.id] = after.patient_id, after.unsigned
+    if after.unsigned:
+        hand.with_unsigned.add((after.tenant_id, after.patient_id))
 
 
 def drop(conn: Connection, prescription: Prescription) -> None:
@@ -133,8 +170,8 @@ def drop(conn: Connection, prescription: Prescription) -> None:
     hand = of(conn)
     place = prescription.tenant_id, prescription.id
     hand.told.append((place, prescription.unsaved))
-    hand.changed.discard(place)
-    hand.new.discard(place)
+    for written in (hand.changed, hand.rewritten, hand.new):
+        written.discard(place)
     hand.dropped.add(place)
     hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
     del hand.prescriptions[place]
@@ -194,7 +231,11 @@ async def _lock_patients(
                SELECT
                  FROM prescription
                 WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)
-                  AND in_force_until IS NOT NULL) AS alone
+                  AND in_force_until IS NOT NULL) AS alone,
+               EXISTS (
+               SELECT
+                 FROM unsigned_prescription
+                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)) AS unsigned
           FROM wanted AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, facts, in_force_version
@@ -217,7 +258,8 @@ async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequ
                SELECT
                  FROM doctor
                 WHERE (tenant_id, id) = (held.tenant_id, held.doctor_id)
-                  AND NOT active) AS suspended
+                  AND NOT active) AS suspended,
+               (SELECT version FROM knowledge_base) AS knowledge_base
           FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, doctor_id, content, state
