@@ -6,11 +6,31 @@ from typing import Final
 
 from starlette.routing import Route
 
-from services.gateway.api.delphos import doctors, medications, patients, prescriptions, requests
+from services.gateway.api.delphos import (
+    consultations,
+    doctors,
+    history,
+    items,
+    medications,
+    patients,
+    prescription_list,
+    prescriptions,
+    requests,
+    safety,
+    status,
+    templates,
+)
 from services.gateway.api.delphos.endpoint import Endpoints, Operation
 
 PARTS: Final[tuple[Endpoints, ...]] = (
     prescriptions.endpoints,
+    prescription_list.endpoints,
+    items.endpoints,
+    status.endpoints,
+    safety.endpoints,
+    history.endpoints,
+    consultations.endpoints,
+    templates.endpoints,
     medications.endpoints,
     patients.endpoints,
     doctors.endpoints,

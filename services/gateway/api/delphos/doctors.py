@@ -50,7 +50,7 @@ class SentDoctor(Replacement):
         return (self.given_names, self.first_surname, self.second_surname)
 
 
-@endpoints.read(ONE, permission="prescriptions:read", answer="Doctor", errors=("resource_not_found",))
+@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Doctor, errors=("resource_not_found",))
 async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
     """Read a doctor."""
     async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
@@ -65,7 +65,7 @@ async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
     ONE,
     permission="admin",
     body=SentDoctor,
-    answer="Doctor",
+    answer=messages.Doctor,
     also=(201,),
     errors=("license_taken", "version_mismatch"),
 )

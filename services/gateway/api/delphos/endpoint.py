@@ -24,6 +24,7 @@ from services.gateway.checks.delphos.fields import Asked, NoQuery, Nothing
 from services.gateway.commands import Act
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.commands import Asking
+from services.gateway.messages.delphos.words import Shown
 from services.gateway.messages.errors import Problem
 from shared import clock
 from shared.http import App, Receive, Scope, Send
@@ -88,7 +89,7 @@ Registered: TypeAlias = Callable[[Endpoint], Endpoint]
 class Operation:
     """One method of one path, as it is served and described.
 
-    `permission` None: any valid key. `answer` names the schema of a success's body, None: it has none.
+    `permission` None: any valid key. `answer` describes a success's body, None: it has none.
     """
 
     method: str
@@ -96,7 +97,7 @@ class Operation:
     tag: str
     endpoint: Endpoint
     permission: str | None
-    answer: str | None
+    answer: type[Shown] | None
     status: int = 200
     also: tuple[int, ...] = ()
     """Other statuses of success."""
@@ -151,7 +152,9 @@ class Endpoints:
         self._tag = tag
         self.operations: list[Operation] = []
 
-    def read(self, path: str, *, permission: str | None, answer: str, **how: Any) -> Registered:
+    def read(
+        self, path: str, *, permission: str | None, answer: type[Shown] | None, **how: Any
+    ) -> Registered:
         """A GET; `how` are fields of Operation."""
         return self._registered(method="GET", path=path, permission=permission, answer=answer, **how)
 
@@ -160,8 +163,8 @@ class Endpoints:
         method: str,
         path: str,
         *,
-        permission: str,
-        answer: str | None,
+        permission: str | None,
+        answer: type[Shown] | None,
         body: type[BaseModel] = Nothing,
         recorded: bool = True,
         **how: Any,

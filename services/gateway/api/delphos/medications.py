@@ -51,7 +51,7 @@ def _unreadable(raw: object) -> None:
     "/v1/medications/search",
     permission="catalog:read",
     body=Search,
-    answer="SearchResult",
+    answer=messages.SearchResult,
     recorded=False,
     unreadable=_unreadable,
     errors=("invalid_atc_prefix",),

@@ -91,7 +91,7 @@ class SentPatient(Replacement):
     is_active: bool = True
 
 
-@endpoints.read(ONE, permission="prescriptions:read", answer="Patient", errors=("resource_not_found",))
+@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Patient, errors=("resource_not_found",))
 async def get_patient(call: Call[NoQuery, Any]) -> Answer:
     """Read a patient."""
     async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
@@ -106,7 +106,7 @@ async def get_patient(call: Call[NoQuery, Any]) -> Answer:
     ONE,
     permission="prescriptions:write",
     body=SentPatient,
-    answer="Patient",
+    answer=messages.Patient,
     also=(201,),
     errors=("patient_exists", "version_mismatch"),
 )

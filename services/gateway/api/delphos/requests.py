@@ -13,6 +13,7 @@ from services.gateway.auth.api_keys import KeyHolder
 from services.gateway.checks.delphos.fields import NoQuery, Nothing, Page, text
 from services.gateway.messages import requests as messages
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos.asked import RequestList, RequestObject
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.requests import Request
 from services.gateway.store import requests
@@ -30,7 +31,7 @@ class KeySought(Page):
 @endpoints.read(
     "/v1/requests/{request_id}",
     permission=None,
-    answer="Request",
+    answer=RequestObject,
     counted=False,
     errors=("permission_denied", "resource_not_found"),
 )
@@ -51,7 +52,7 @@ async def read_request(call: Call[NoQuery, Nothing]) -> Answer:
 @endpoints.read(
     "/v1/requests",
     permission=None,
-    answer="RequestList",
+    answer=RequestList,
     query=KeySought,
     counted=False,
     errors=("permission_denied",),
