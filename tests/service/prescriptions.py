@@ -334,11 +334,11 @@ class Service:
             store.add(conn, prescription)
             await store.settle(conn)
 
-    async def steps(self, *statuses: str) -> list[Said]:
+    async def steps(self, *statuses: str, **other: Any) -> list[Said]:
         """Take it some steps on, the other services answering; gives what was said at the last."""
         found: list[Said] = []
         for status in statuses:
-            found = await self.hears(change_status(status))
+            found = await self.hears(change_status(status, **other))
             for asked in only(found, SafetyCheckRequested):
                 found = await self.hears(verdict(asked))
             for asked in only(found, SealRequested):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -24,7 +26,9 @@ from contracts.drafting_commands import (
     SaveAsTemplate,
 )
 from contracts.message import Message
-from contracts.prescription_commands import PrescriptionCommand
+from contracts.notification_commands import MakeDocument
+from contracts.notification_events import DocumentFinished
+from contracts.prescription_commands import NoteAccess, PrescriptionCommand
 from contracts.prescription_events import PrescriptionChanged
 from contracts.values import HistoryEntry, Prescription, Status, Template, TemplateItem
 from shared import clock
@@ -45,6 +49,7 @@ from tests.gateway import (
     serving,
 )
 from tests.infrastructure import Database, until
+from tests.service.conftest import said
 
 PRESCRIPTIONS = "/v1/prescriptions"
 ONE = f"{PRESCRIPTIONS}/{delphos.PRESCRIPTION}"
@@ -549,3 +554,87 @@ async def test_what_the_other_dialect_made_is_read_here_and_the_other_way_round(
     (item,) = read["medications"]
     assert (item["product_code"], item["product_name"]) == (None, "Aspirina")
     assert item["posology"] == "100mg, oral, 24/24h, 30 dias"
+
+
+class Printer:
+    """Answers in the place of notification and prescription: each making is another file."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        self.clinic = clinic
+        self.made: list[MakeDocument] = []
+        self.noted: list[NoteAccess] = []
+
+    async def fetch(self, path: str = f"{ONE}/pdf", **headers: str) -> httpx.Response:
+        task = asyncio.ensure_future(self.clinic.on.call(READING_KEY, "GET", path, headers=headers))
+        while not task.done():
+            await self._answer()
+            await asyncio.sleep(0.02)
+        return task.result()
+
+    async def _answer(self) -> None:
+        found = [one.message for one in await said(self.clinic.on.owner)]
+        for command in [one for one in found if isinstance(one, MakeDocument)][len(self.made) :]:
+            self.made.append(command)
+            await self.clinic.on.deliver(self._finished(command))
+        for note in [one for one in found if isinstance(one, NoteAccess)][len(self.noted) :]:
+            self.noted.append(note)
+            await self.clinic.on.deliver(done(self.clinic.draft(items=(delphos.aspirin(),)))(note))
+
+    def _finished(self, command: MakeDocument) -> DocumentFinished:
+        content = f"%PDF-1.7 number {len(self.made)}".encode()
+        return DocumentFinished(
+            tenant_id=command.tenant_id,
+            prescription_id=command.prescription_id,
+            request_id=command.request_id,
+            document_id=command.document_id,
+            revision=command.prescription.revision,
+            language=command.language,
+            sha256=sha256(content).hexdigest(),
+            content=base64.b64encode(content),
+        )
+
+
+async def test_the_document_of_a_draft_is_made_anew_each_time_and_its_download_is_noted(
+    clinic: Clinic,
+) -> None:
+    await clinic.show(clinic.draft(items=(delphos.aspirin(),)))
+    printer = Printer(clinic)
+
+    first, second = await printer.fetch(), await printer.fetch()
+
+    assert [one.content for one in (first, second)] == [b"%PDF-1.7 number 1", b"%PDF-1.7 number 2"]
+    assert first.headers["content-type"] == "application/pdf"
+    assert first.headers["content-disposition"] == f'attachment; filename="{delphos.PRESCRIPTION}.pdf"'
+    assert (first.headers["etag"], first.headers["cache-control"]) == ('"1"', "no-store")
+    assert [(one.what, one.caller.channel) for one in printer.noted] == [("pdf_downloaded", "delphos")] * 2
+
+
+async def test_the_document_of_a_signature_is_made_once_and_named_by_its_code(clinic: Clinic) -> None:
+    signed = {"status": Status.SIGNED, "signed_at": delphos.at("15:02:26"), "seal": delphos.seal()}
+    await clinic.show(
+        clinic.draft(items=(delphos.aspirin(),), prescription_code="RX-2026-9182407133560285", **signed)
+    )
+    printer = Printer(clinic)
+
+    first, second = await printer.fetch(), await printer.fetch()
+
+    assert [one.content for one in (first, second)] == [b"%PDF-1.7 number 1"] * 2
+    assert first.headers["content-disposition"] == 'attachment; filename="RX-2026-9182407133560285.pdf"'
+    assert len(printer.made) == 1
+
+
+async def test_nothing_is_printed_of_a_prescription_without_items(clinic: Clinic) -> None:
+    await clinic.show(clinic.draft())
+
+    answer = await clinic.on.call(KEY, "GET", f"{ONE}/pdf")
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "items_required")
+
+
+async def test_a_document_that_takes_too_long_is_not_ready(clinic: Clinic) -> None:
+    await clinic.show(clinic.draft(items=(delphos.aspirin(),)))
+
+    answer = await clinic.on.call(KEY, "GET", f"{ONE}/pdf", headers={"Prefer": "wait=0"})
+
+    assert (answer.status_code, answer.json()["error"]) == (409, "pdf_not_ready")
+    assert (answer.json()["retryable"], answer.headers["retry-after"]) == (True, "1")

@@ -1,4 +1,4 @@
-"""Changes of status in each cell of the published table, and how signatures end."""
+"""Every change of status in every state, with the conditions of its step; and how signatures end."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,8 +23,8 @@ from services.prescription.domain.patient import (
     FOR_EVER,
     Facts,
     Patient,
-    current,
     in_force_until,
+    is_current,
 )
 from services.prescription.domain.prescription import Prescription, SignatureStatus
 from services.prescription.domain.refusal import Failing, Refused
@@ -257,13 +257,13 @@ def test_somebody_who_asks_again_at_the_deadline_does_not_hide_how_the_first_att
 def test_who_begins_to_sign_comes_into_force_and_its_own_check_outlasts_that():
     patient = Patient(tenant_id=some.CLINIC, id=some.PATIENT, facts=Facts(version=1), in_force_version=1)
     validated = checked(some.in_column(Column.VALIDATED), Severity.MINOR)
-    assert (in_force_until(validated), current(validated, patient)) == (None, True)
+    assert (in_force_until(validated), is_current(validated, patient, None)) == (None, True)
 
     begun = sign(validated)
 
     assert in_force_until(begun) == FOR_EVER
-    assert current(patients_after(begun, patient), patient.entered_or_left())
-    assert not current(begun, patient.entered_or_left())
+    assert is_current(patients_after(begun, patient), patient.entered_or_left(), None)
+    assert not is_current(begun, patient.entered_or_left(), None)
 
 
 def patients_after(prescription: Prescription, patient: Patient) -> Prescription:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -130,8 +131,15 @@ async def on_document_finished(event: DocumentFinished, conn: Connection, outbox
     if request is None:
         return  # Told before; the copy is kept.
     now = clock.now()
-
-    await documents.keep(conn, event, face=str((request.context or {})["face"]), made_at=now)
+    asked = request.context or {}
+    ended_at = asked.get("ended_at")
+    await documents.keep(
+        conn,
+        event,
+        face=str(asked["face"]),
+        ended_at=None if ended_at is None else datetime.fromisoformat(str(ended_at)),
+        made_at=now,
+    )
     hand.finish(conn, request, Answer(200), prescription_id=event.prescription_id, at=now)
 
 

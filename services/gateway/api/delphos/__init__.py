@@ -8,7 +8,10 @@ from starlette.routing import Route
 
 from services.gateway.api.delphos import (
     consultations,
+    described,
     doctors,
+    documents,
+    health,
     history,
     items,
     medications,
@@ -34,13 +37,16 @@ PARTS: Final[tuple[Endpoints, ...]] = (
     medications.endpoints,
     patients.endpoints,
     doctors.endpoints,
+    documents.endpoints,
     requests.endpoints,
+    health.endpoints,
 )
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(one for part in PARTS for one in part.operations)
 
-ROUTES: Final[tuple[Route, ...]] = tuple(
-    route for part in PARTS if part is not requests.endpoints for route in part.routes
+ROUTES: Final[tuple[Route, ...]] = (
+    *(route for part in PARTS if part is not requests.endpoints for route in part.routes),
+    *described.routes(OPERATIONS),
 )
 
 KEYED_ROUTES: Final[tuple[Route, ...]] = tuple(requests.routes)

@@ -16,6 +16,7 @@ from contracts.drafting_commands import (
     RemoveItem,
     SaveAsTemplate,
 )
+from contracts.prescription_commands import NoteAccess
 from contracts.values import Item
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import items, prescriptions, safety, templates
@@ -67,6 +68,12 @@ def saved_as_template(outcome: CommandSucceeded, request: Request) -> Answer:
     if outcome.template is None:
         raise LookupError("the outcome has no template")
     return Answer(201, templates.render(outcome.template).body(), {"ETag": tag(outcome.template.version)})
+
+
+@answers(NoteAccess)
+def noted(outcome: CommandSucceeded, request: Request) -> Answer:
+    """Only the gateway itself waits for it."""
+    return Answer(200, None)
 
 
 def _about(outcome: CommandSucceeded, status: int, shown: Shown | None) -> Answer:
