@@ -2,12 +2,18 @@
 
 from contracts.drafting_commands import AddItem, ChangeItem, ChangeMetadata, CreatePrescription, RemoveItem
 from services.prescription import store
-from services.prescription.commands import announce_new, carry_out, checked_again, take_up
-from services.prescription.domain import consultation, editing
-from services.prescription.domain.consultation import Consultation
-from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.commands import (
+    begin,
+    carry_out,
+    checked_again,
+    patient_as_told,
+    take_up,
+    unfit_consultation,
+)
+from services.prescription.domain import editing
+from services.prescription.domain.refusal import Refused, refuse_if
 from services.prescription.handlers.registry import handlers
-from services.prescription.messages import drafts, particulars, reading, records, telling
+from services.prescription.messages import drafts, particulars, reading, telling
 from shared import clock
 from shared.database import Connection
 from shared.outbox import Outbox
@@ -19,21 +25,12 @@ async def create_prescription(command: CreatePrescription, conn: Connection, out
     now = reading.in_time(command, clock.now())
     if store.find(conn, command.tenant_id, command.prescription_id) is not None:
         raise Refused("internal_error", "There is a prescription with this id.")
-    linked = _linked(command, conn)
-    refuse_if([*drafts.people_missing(command), *_unlinkable(command, linked)])
+    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command, command.consultation_id)])
     empty = drafts.draft(command, now.at)
-    known = store.patient(conn, empty.tenant_id, empty.patient_id)
-    patient = known.told(reading.patient(empty.tenant_id, particulars.of(empty).patient).facts)
+    patient = patient_as_told(conn, empty)
     draft = editing.create(empty, now)
 
-    if patient is not known:
-        store.save_patient(conn, patient)
-    store.add(conn, draft)
-    whole = announce_new(outbox, draft)
-    if linked is not None:
-        prescribed = linked.prescribed(draft.id, now.at)
-        store.save_consultation(conn, prescribed)
-        outbox.announce(records.consultation_changed(prescribed))
+    whole = begin(conn, outbox, draft, patient)
     outbox.announce(telling.succeeded(whole, command.request_id))
 
 
@@ -95,16 +92,3 @@ async def remove_item(command: RemoveItem, conn: Connection, outbox: Outbox) -> 
 
     whole = carry_out(conn, outbox, asked.before, after)
     outbox.announce(*question, telling.succeeded(whole, command.request_id, item_id=command.item_id))
-
-
-def _linked(command: CreatePrescription, conn: Connection) -> Consultation | None:
-    """The consultation that the draft names, where there is such a one."""
-    if command.consultation_id is None:
-        return None
-    return store.consultation(conn, command.tenant_id, command.consultation_id)
-
-
-def _unlinkable(command: CreatePrescription, linked: Consultation | None) -> list[Failing]:
-    if command.consultation_id is None:
-        return []
-    return consultation.link(linked, command.patient.patient_id if command.patient else None)
