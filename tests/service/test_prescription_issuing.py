@@ -1,5 +1,6 @@
 """An order from its command to its release, on a real Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
@@ -21,6 +22,7 @@ from services.prescription.domain import history
 from services.prescription.domain.history import Action
 from services.prescription.domain.state_table import Status
 from shared import clock
+from tests.infrastructure import until
 from tests.service import prescriptions as some
 from tests.service.prescriptions import CLINIC, CRITICAL, ID, NOON, PATIENT, Service, names, only
 
@@ -222,6 +224,26 @@ async def test_of_two_orders_for_one_patient_at_one_moment_the_later_sees_the_ea
     assert second.others[0].items[0].medication_name == "Paracetamol 500 mg tablets"
     sealing = await service.hears(some.verdict(first), some.verdict(second))
     assert names(sealing) == ["SealRequested", "SealRequested"]
+
+
+async def test_an_order_that_waited_for_another_process_sees_what_that_one_issued(service):
+    await service.hears(some.issue())
+    await service.pool.execute("UPDATE prescription SET in_force_until = NULL")
+
+    async with service.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM patient FOR NO KEY UPDATE")
+        await other.execute("UPDATE prescription SET in_force_until = 'infinity'")
+        later = asyncio.create_task(service.hears(some.issue(number=1)))
+        await until(lambda: somebody_waits(service), seconds=5)
+
+    [asked] = only(await later, SafetyCheckRequested)
+    assert [one.prescription_id for one in asked.others] == [ID]
+
+
+async def somebody_waits(service: Service) -> bool:
+    return await service.pool.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())"
+    )
 
 
 async def test_of_equal_prescriptions_a_check_looks_at_the_newest_and_never_at_itself(service):

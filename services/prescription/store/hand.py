@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from asyncpg import Record
 
 from services.prescription.domain.history import Entry
-from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
-from services.prescription.store import rows
+from services.prescription.store import beside, rows
+from services.prescription.store.beside import Beside, Place
+from shared import clock
 from shared.database import Connection
 from shared.errors import NotFound
-
-Place: TypeAlias = tuple[UUID, UUID]
 
 
 @dataclass
@@ -29,8 +28,8 @@ class Hand:
     conn: Connection
     prescriptions: dict[Place, Prescription] = field(default_factory=dict)
     patients: dict[Place, Patient] = field(default_factory=dict)
-    in_force: dict[Place, dict[bytes, tuple[UUID, Sequence[Item]]]] = field(default_factory=dict)
-    """What is in force for a patient, where that is known: of equal items those of the newest."""
+    in_force: dict[Place, Beside] = field(default_factory=dict)
+    """What is in force for a patient, where that is known."""
     suspended: set[Place] = field(default_factory=set)
     """Doctors who may not sign at present."""
     new: set[Place] = field(default_factory=set)
@@ -65,13 +64,14 @@ async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Seq
     The patients of the prescriptions are locked too: they never change, so they are read without a lock.
     """
     hand = Hand(conn)
+    asked = {(one.tenant_id, one.id) for one in patients}
     if patients:
         await _add_patients(conn, patients)
-    for row in await _lock_patients(conn, [(one.tenant_id, one.id) for one in patients], prescriptions):
-        place = row["tenant_id"], row["id"]
-        hand.patients[place] = rows.patient(row)
-        if row["alone"]:
-            hand.in_force[place] = {}
+    for row in await _lock_patients(conn, sorted(asked), prescriptions):
+        hand.patients[row["tenant_id"], row["id"]] = rows.patient(row)
+    if asked:
+        # A statement of its own, with the patients locked: the one that waits for locks sees what was before.
+        hand.in_force = await beside.read(conn, sorted(asked), clock.now())
     for row in await _lock_prescriptions(conn, prescriptions) if prescriptions else ():
         hand.prescriptions[row["tenant_id"], row["id"]] = rows.prescription(row)
         if row["suspended"]:
@@ -183,11 +183,7 @@ async def _lock_patients(
                        WHERE (tenant_id, id) = (asked.tenant_id, asked.id)
                       OFFSET 0) AS known
                 ORDER BY 1, 2)
-        SELECT held.*, NOT EXISTS (
-               SELECT
-                 FROM prescription
-                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)
-                  AND in_force_until IS NOT NULL) AS alone
+        SELECT held.*
           FROM wanted AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, facts, in_force_version

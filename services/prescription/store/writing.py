@@ -5,7 +5,8 @@ from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
 from services.prescription.store import rows
-from services.prescription.store.hand import Hand, Place, holds, of
+from services.prescription.store.beside import Place
+from services.prescription.store.hand import Hand, holds, of
 from shared import work
 from shared.database import Connection
 
