@@ -199,7 +199,7 @@ _ALL: Final = (
     Topic(
         "drug-catalog-v1",
         frozenset({"safety-check"}),
-        frozenset({"gateway"}),
+        frozenset({"gateway", "prescription"}),
         (drugs.CatalogueProduct, drugs.CatalogueName, drugs.CatalogueReleased),
         "Products, ingredients and names with their keys.",
         kept=None,

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from contracts.message import Message
-from contracts.values import Product, Text
+from contracts.values import Amount, Product, Text
 
 
 class CatalogueRecord(Message):
@@ -24,7 +24,10 @@ class CatalogueRecord(Message):
 
 
 class CatalogueProduct(CatalogueRecord):
-    """A product of the catalogue; `medication_id` is a UUIDv5 of source and product code."""
+    """A product of the catalogue; `medication_id` is a UUIDv5 of source and product code.
+
+    The last six are as a price list of the Brazilian regulator (CMED) has them; others lack some or all.
+    """
 
     ce_type: ClassVar[str] = "recepta.drug-catalog.product.v1"
 
@@ -35,6 +38,15 @@ class CatalogueProduct(CatalogueRecord):
     manufacturer: Text | None = None
     marketed: bool = True
     synonyms: tuple[str, ...] = ()
+    substance: Text | None = None
+    """What it is made of, as the list words it."""
+    tipo_produto: Text | None = None
+    classe_terapeutica: Text | None = None
+    codigo_ggrem: str | None = None
+    pf_17: Amount | None = None
+    """The factory's price at a tax of 17 %."""
+    pmc_17: Amount | None = None
+    """The highest price to a consumer at a tax of 17 %."""
 
     @property
     def key(self) -> str:
@@ -42,7 +54,10 @@ class CatalogueProduct(CatalogueRecord):
 
 
 class CatalogueName(CatalogueRecord):
-    """A name of an ingredient, with its folded form and its key (contracts.drug_names)."""
+    """A name of an ingredient, with its folded form and its key (contracts.drug_names).
+
+    A `combination` is a name of several: `ingredient` holds them all, joined by `+`.
+    """
 
     ce_type: ClassVar[str] = "recepta.drug-catalog.name.v1"
 
@@ -55,6 +70,13 @@ class CatalogueName(CatalogueRecord):
     country: str | None = None
     atc_codes: tuple[str, ...] = ()
     display_name: Text
+    lookalikes: tuple[str, ...] = ()
+    """Ingredients that nobody shall guess where this one is as likely."""
+
+    @property
+    def ingredients(self) -> tuple[str, ...]:
+        """All that it stands for."""
+        return tuple(self.ingredient.split("+"))
 
     @property
     def key(self) -> str:

@@ -15,7 +15,7 @@ SERVICES = ("gateway", "prescription", "safety_check", "signing", "notification"
 # The medicines to try things with; loading the same release again changes nothing.
 LOAD_CATALOGUE = (
     *("load", "csv", "services/safety_check/data/demo_catalogue.csv"),
-    *("--release", "development-1", "--activate"),
+    *("--release", "development-2", "--activate"),
 )
 
 HEALTH_SECONDS_MAX = 2.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import asyncpg
 
-from shared.errors import Unavailable
+from shared.errors import Overloaded, Unavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -82,12 +82,27 @@ async def open_pool(
 
 
 @asynccontextmanager
+async def acquired(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool. Raises Overloaded if all are in use for so long that it is no use to wait."""
+    try:
+        conn = await pool.acquire(timeout=ACQUIRE_SECONDS_MAX)
+    except TimeoutError:
+        if pool.get_size() < pool.get_max_size():
+            raise
+        raise Overloaded("every connection to the database is in use") from None
+    try:
+        yield conn
+    finally:
+        await pool.release(conn)
+
+
+@asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One transaction. Raises Unavailable for what may be better later: outage, deadlock, lock timeout."""
     work = _Work(pool)
     token = _work.set(work)
     try:
-        async with pool.acquire(timeout=ACQUIRE_SECONDS_MAX) as conn, conn.transaction():
+        async with acquired(pool) as conn, conn.transaction():
             yield conn
     except Exception as error:
         if passes(error):

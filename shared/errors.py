@@ -7,6 +7,7 @@
     ├── TooLarge    more bytes than may travel
     └── GaveUp      a command that could not be executed: what its client is told
     Unavailable     it may succeed later
+    └── Overloaded  because too much is under way here
     anything else   a bug
 
 `messaging.ON_ERROR` says what each means for a message, `http.STATUS` what it means for a request.
@@ -53,6 +54,10 @@ class GaveUp(Rejected):
 
 class Unavailable(Exception):
     """It may succeed later: whoever asked waits and asks again."""
+
+
+class Overloaded(Unavailable):
+    """All that is under way here leaves no room for more; nothing of what was asked has begun."""
 
 
 def code(error: BaseException) -> str:

@@ -16,6 +16,7 @@ STATUS: Final[Mapping[type[Exception], int]] = {
     errors.GaveUp: 500,
     Rejected: 422,
     Unavailable: 503,
+    errors.Overloaded: 503,
     Exception: 500,
 }
 

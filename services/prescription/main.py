@@ -1,11 +1,18 @@
 """Moves each prescription from order to end: decides what may happen to it, and tells whoever needs it."""
 
+from services.prescription import store
 from services.prescription.handlers import handlers
 from services.prescription.settings import Settings
 from services.prescription.work import works
+from shared.database import Pool, transaction
 from shared.service import run
 
 
 def main() -> None:
     """Runs the service until it is told to stop."""
-    run(handlers, Settings.from_environment("PRESCRIPTION"), works=works)
+    run(handlers, Settings.from_environment("PRESCRIPTION"), works=works, ready=_has_catalogue)
+
+
+async def _has_catalogue(pool: Pool) -> bool:
+    async with transaction(pool) as conn:
+        return await store.has_catalogue(conn)

@@ -9,7 +9,16 @@ from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueRel
 from contracts.drug_names import Name, fold, key
 from contracts.prescription_events import ItemToCheck, SafetyCheckRequested
 from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
-from services.safety_check.domain import Finding, Item, Knowledge, Order, OtherPrescription, Verdict
+from services.safety_check.domain import (
+    Allergy,
+    Finding,
+    Item,
+    Knowledge,
+    Order,
+    OtherPrescription,
+    Verdict,
+)
+from services.safety_check.domain.frequencies import as_needed
 from services.safety_check.domain.products import CatalogueItem
 
 
@@ -22,7 +31,9 @@ def order(event: SafetyCheckRequested) -> Order:
             OtherPrescription(str(other.prescription_id), tuple(map(_item, other.items)))
             for other in event.others
         ),
-        allergies=tuple(allergy.ingredient for allergy in event.facts.allergies),
+        allergies=tuple(
+            Allergy(one.ingredient, one.severity, one.reaction or "") for one in event.facts.allergies
+        ),
     )
 
 
@@ -96,31 +107,36 @@ def product(item: CatalogueItem, *, release: str, source: str) -> CatalogueProdu
         manufacturer=item.fields["manufacturer"],
         marketed=item.marketed,
         synonyms=item.synonyms,
+        substance=item.substance,
+        tipo_produto=item.fields["tipo_produto"],
+        classe_terapeutica=item.fields["classe_terapeutica"],
+        codigo_ggrem=item.fields["codigo_ggrem"],
+        pf_17=item.prices.get("pf_17"),
+        pmc_17=item.prices.get("pmc_17"),
     )
 
 
 def names(knowledge: Knowledge) -> tuple[Name, ...]:
-    """Every name once for each ingredient and country, in one order, so that they can be told in parts."""
+    """Every name once for each of its meanings and countries, in one order, to be told in parts."""
     known = chain(knowledge.names.by_folded.values(), *knowledge.names.brands.values())
-    # A combination stands for several ingredients, each of which has names of its own.
-    single = (name for name in known if len(name.ingredients) == 1)
-    return tuple(sorted(single, key=lambda name: (name.ingredients, name.country, name.text)))
+    return tuple(sorted(known, key=lambda name: (name.ingredients, name.country, name.text)))
 
 
 def name(one: Name, knowledge: Knowledge, *, release: str) -> CatalogueName:
-    """A name of an ingredient, as it is searched and resolved by."""
-    (ingredient,) = one.ingredients
+    """A name of an ingredient, or of several together, as it is searched and resolved by."""
+    alone = one.ingredients[0] if len(one.ingredients) == 1 else None
     return CatalogueName(
         release=release,
-        ingredient=ingredient,
+        ingredient="+".join(one.ingredients),
         name=one.text,
         folded=fold(one.text),
-        name_key=key(one.text) if one.kind in ("inn", "alias") else None,
+        name_key=key(one.text) if one.kind in ("inn", "alias", "combination") else None,
         language=one.language or None,
         kind=one.kind,
         country=one.country or None,
-        atc_codes=knowledge.ingredients[ingredient].atc,
-        display_name=knowledge.shown(ingredient),
+        atc_codes=knowledge.ingredients[alone].atc if alone else (),
+        display_name=" + ".join(map(knowledge.shown, one.ingredients)),
+        lookalikes=knowledge.lookalikes(alone) if alone else (),
     )
 
 
@@ -146,6 +162,7 @@ def _item(item: ItemToCheck) -> Item:
         linked=item.linked_ingredients or (),
         atc_codes=item.atc_codes,
         route=item.route,
+        as_needed=as_needed(item.frequency, item.posology),
     )
 
 

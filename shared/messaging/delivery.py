@@ -45,6 +45,7 @@ ON_ERROR: Final[Mapping[type[Exception], Fate]] = {
     errors.TooLarge: Fate.BURIED,
     errors.GaveUp: Fate.BURIED,
     Unavailable: Fate.WAITS,
+    errors.Overloaded: Fate.WAITS,
     Exception: Fate.RETRIED,
 }
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from dev.platform import Platform
 from tests import infrastructure
 from tests.benchmarks import platform as whole
-from tests.benchmarks import relay, safety_check, signing
+from tests.benchmarks import relay, safety_check, searching, signing
 
 OUTPUT: Final = Path(".run") / "bench.json"
 COLUMNS: Final = ("p50", "p99", "rate", "value", "failed")
@@ -65,6 +65,11 @@ def relaying() -> Rows:
     }
 
 
+def looking_up() -> Rows:
+    with infrastructure.running_postgres() as postgres:
+        return asyncio.run(searching.measured_on(postgres))
+
+
 def working() -> Rows:
     with tempfile.TemporaryDirectory() as home:
         # PostgreSQL runs as another user when we are root.
@@ -80,7 +85,7 @@ def working() -> Rows:
 def main() -> int:
     began = time.monotonic()
     rows: Rows = {}
-    for part in (checking, sealing, relaying, working):
+    for part in (checking, sealing, relaying, looking_up, working):
         print(f"bench: {part.__name__}", flush=True)
         rows |= part()
     print(table(rows))

@@ -69,7 +69,7 @@ async def test_every_line_of_the_readme_works_when_pasted(platform, clone, said)
         "Processed a total of 3 messages",
         "applied",
         "2 newly registered",
-        "development-1",
+        "development-2",
     ):
         assert sign in said.replace('": "', '":"'), f"{sign} is missing of\n{said}"
     assert said.count("PRESCRIPTION_DISPENSED") >= 2

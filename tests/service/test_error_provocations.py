@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
@@ -13,8 +15,9 @@ import pytest
 from contracts import values
 from contracts.command_outcomes import CommandRefused
 from contracts.directory_events import DoctorStandingChanged
-from contracts.prescription_commands import IssuePrescription
+from contracts.prescription_commands import IssuePrescription, PrescriptionCommand
 from contracts.prescription_events import PrescriptionChanged, SafetyCheckRequested
+from services.gateway.commands import waiting
 from services.gateway.messages import ids
 from services.gateway.messages.errors import TABLE
 from services.gateway.operator import provisioning
@@ -30,7 +33,7 @@ from tests.gateway import (
     PHARMACY_CLIENT,
     serving,
 )
-from tests.infrastructure import Database
+from tests.infrastructure import Database, until
 from tests.service import prescriptions as some
 from tests.service import test_gateway_one_time_passwords as otp
 from tests.service.prescriptions import MOON, SECOND, Service, only
@@ -49,9 +52,6 @@ from tests.unit.test_error_table import NOT_YET
 Provoke: TypeAlias = Callable[[Clinic], Awaitable[httpx.Response]]
 Refuse: TypeAlias = Callable[[Service], Awaitable[CommandRefused]]
 
-CANNOT: Final = NOT_YET | {
-    "overloaded": "an instance with too many waiting clients answers 202 and refuses nobody",
-}
 PATIENTS: Final = "/ehr/v1/patients"
 DOCTORS: Final = "/ehr/v1/doctors"
 STARTS: Final = "/dispensing/v1/dispensations"
@@ -192,6 +192,15 @@ async def expired_token(clinic: Clinic) -> httpx.Response:
     return await clinic.on.get(CLINIC_CLIENT, PATIENTS, document_number="1")
 
 
+async def all_connections_taken(clinic: Clinic) -> httpx.Response:
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(clinic.on.pool.get_max_size()):
+            await taken.enter_async_context(clinic.on.pool.acquire())
+        impatient = taken.enter_context(pytest.MonkeyPatch.context())
+        impatient.setattr(database, "ACQUIRE_SECONDS_MAX", 0.1)
+        return await ordering()(clinic)
+
+
 async def domain_fault(clinic: Clinic) -> httpx.Response:
     sent = clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, clinic.body())
     return await clinic.answered(sent, IssuePrescription, lambda command: refused(command, "what_is_this"))
@@ -250,6 +259,7 @@ BY_THE_GATEWAY: Final[Mapping[str, Provoke]] = {
     "rate_limited": too_many_mails,
     "code_attempts_exceeded": twenty_one_guesses,
     "internal_error": domain_fault,
+    "overloaded": all_connections_taken,
 }
 
 
@@ -406,8 +416,8 @@ async def service(open_pool: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 def test_every_row_is_provoked_or_says_why_it_cannot_be() -> None:
-    assert {*BY_THE_GATEWAY, *IN_THE_DOMAIN, *CANNOT} == set(TABLE)
-    assert not set(CANNOT) & {*BY_THE_GATEWAY, *IN_THE_DOMAIN}
+    assert {*BY_THE_GATEWAY, *IN_THE_DOMAIN, *NOT_YET} == set(TABLE)
+    assert not set(NOT_YET) & {*BY_THE_GATEWAY, *IN_THE_DOMAIN}
 
 
 async def test_clients_provoke_each_row_of_the_gateway(clinic: Clinic) -> None:
@@ -435,6 +445,22 @@ async def test_commands_provoke_each_row_of_the_domain(service: Service, code: s
     assert outcome.code == code
 
 
+async def test_an_instance_where_too_many_clients_wait_takes_no_more(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITING_MAX", 1)
+    patiently = asyncio.create_task(clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, clinic.body()))
+    await until(lambda: clinic.said(IssuePrescription), seconds=10)
+
+    refused = await clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, clinic.body(), key="one-more")
+    asked = await clinic.on.ask(DOCTOR_CLIENT, "GET", "/v1/requests?idempotency_key=one-more")
+    patiently.cancel()
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert (refused.json()["outcome"], refused.headers["retry-after"]) == ("not_applied", "1")
+    assert (asked.json()["total"], len(await clinic.said(IssuePrescription))) == (0, 1)
+
+
 async def test_a_pharmacy_that_read_another_version_of_its_dispensation_is_told(clinic: Clinic) -> None:
     await otp.hold(clinic.on)
     path = f"{STARTS}/{otp.HELD}"
@@ -459,4 +485,6 @@ async def test_a_pharmacy_that_read_another_version_of_its_dispensation_is_told(
         ]
 
         assert [one.status_code for one in answers] == [412, 202, 202], where
+        named, whatever = (await clinic.said(PrescriptionCommand))[-2:]
+        assert (named.expected_version, whatever.expected_version) == (known.prescription().version, None)
         assert (answers[0].json()["code"], answers[0].json()["retryable"]) == ("version_mismatch", False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from contracts.notification_commands import MakeDocument
 from contracts.prescription_commands import IssuePrescription
+from services.gateway.commands import asked
 from services.gateway.operator import rotation
 from services.gateway.operator.words import parser
 from services.gateway.store import at_rest, data_keys, directory
@@ -207,6 +210,41 @@ async def test_everything_moves_to_a_new_key_while_the_gateway_serves(clinic: Cl
     assert found.json()["total"] == 1
     refusal = await clinic.on.post(CLINIC_CLIENT, "/ehr/v1/patients", EVA)
     assert refusal.status_code == 409
+
+
+async def test_a_rotation_says_in_the_audit_who_began_it_and_when_it_was_done(clinic: Clinic) -> None:
+    begun = clock.now()
+    await rotation.rotate(clinic.on.owner, DATA_KEY, say=lambda _: None, sleep=shift)
+
+    rows = await clinic.on.owner.fetch(
+        "SELECT what, subject, actor, value, at FROM audit WHERE tenant_id IS NULL ORDER BY audit_id"
+    )
+
+    [key_id] = await under(clinic.on)
+    by = pwd.getpwuid(os.getuid()).pw_name
+    assert [tuple(row)[:4] for row in rows] == [
+        ("data_key_rotation_begun", str(key_id), "operator", by),
+        ("data_key_rotation_finished", str(key_id), "operator", by),
+    ]
+    assert begun <= rows[0]["at"] < rows[1]["at"] <= clock.now()
+
+
+async def test_what_is_kept_of_a_body_cannot_be_guessed_and_knows_a_repetition_after_a_rotation(
+    clinic: Clinic,
+) -> None:
+    other = EVA | {"document_number": "1000000001"}
+    first = await clinic.on.post(CLINIC_CLIENT, "/ehr/v1/patients", other, key="once")
+    kept = await clinic.on.owner.fetchval("SELECT content_digest FROM request WHERE idempotency_key = 'once'")
+    await rotation.rotate(clinic.on.owner, DATA_KEY, say=lambda _: None, sleep=shift)
+
+    again = await clinic.on.post(CLINIC_CLIENT, "/ehr/v1/patients", other, key="once")
+    changed = await clinic.on.post(CLINIC_CLIENT, "/ehr/v1/patients", EVA, key="once")
+
+    assert kept != asked.digest("POST", "/ehr/v1/patients", b"", other)
+    assert (again.status_code, again.json(), again.headers["idempotency-replayed"]) == (
+        *(201, first.json(), "true"),
+    )
+    assert (changed.status_code, changed.json()["code"]) == (409, "idempotency_key_reused")
 
 
 async def test_a_rotation_that_was_interrupted_goes_on_under_the_same_key(clinic: Clinic) -> None:

@@ -574,6 +574,26 @@ async def test_a_client_that_read_another_version_is_told(clinic):
     assert (answer.status_code, answer.json()["code"]) == (412, "version_mismatch")
 
 
+async def test_what_a_client_has_read_is_asked_for_where_it_is_decided(clinic):
+    """What the gateway sees may have changed before prescription hears of the command."""
+    id = (await clinic.issue()).json()["prescription_id"]
+    path = f"{PRESCRIPTIONS}/{id}/void"
+    tag = (await clinic.on.get(DOCTOR_CLIENT, f"{PRESCRIPTIONS}/{id}")).headers["etag"]
+    sent = []
+    for named in (tag, f'"other", {tag}', "*", None):
+        asking = clinic.on.ask(
+            *(DOCTOR_CLIENT, "POST", path),
+            json={"reason": "Rash."},
+            headers={} if named is None else {"If-Match": named},
+        )
+        answer = await clinic.answered(asking, VoidPrescription, lambda one: refused(one, "version_mismatch"))
+        sent.append((await clinic.sent(VoidPrescription)).expected_version)
+
+        assert (answer.status_code, answer.json()["code"]) == (412, "version_mismatch")
+    version = issued(await clinic.sent(IssuePrescription))[0].version
+    assert sent == [version, version, None, None]
+
+
 async def test_a_resend_may_name_an_address_that_is_shown_masked(clinic):
     id = (await clinic.issue()).json()["prescription_id"]
     state = issued(await clinic.sent(IssuePrescription))[0]

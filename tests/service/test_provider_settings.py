@@ -14,6 +14,7 @@ from contracts import prescription_codes
 from contracts.command_outcomes import CommandSucceeded
 from contracts.prescription_commands import IssuePrescription, StartDispensation
 from contracts.values import Allergy, Policy
+from services.gateway.messages import provider_settings
 from services.gateway.operator import provisioning
 from shared import clock, database
 from tests.gateway import (
@@ -107,16 +108,23 @@ async def test_where_no_diagnosis_is_required_an_order_may_have_none(clinic: Cli
     assert command.diagnoses == ()
 
 
-async def test_a_version_that_is_not_allowed_is_refused_before_its_content_is_looked_at(
-    clinic: Clinic,
-) -> None:
+async def test_a_version_that_is_not_allowed_is_refused_with_whatever_else_is_wrong(clinic: Clinic) -> None:
     await settle(clinic, allowed_versions="v1.1")
+    worse = clinic.body(shoe_size=38)
 
-    refused = await clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, {"shoe_size": 38})
-    elsewhere = await clinic.on.post(DOCTOR_CLIENT, "/ehr/v1.1/prescriptions", {"shoe_size": 38})
+    alone = await clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, clinic.body())
+    with_more = await clinic.on.post(DOCTOR_CLIENT, f"{PRESCRIPTIONS}?colour=red", worse)
+    elsewhere = await clinic.on.post(DOCTOR_CLIENT, "/ehr/v1.1/prescriptions", worse)
 
-    assert (refused.status_code, refused.json()["code"]) == (422, "version_not_allowed")
-    assert elsewhere.json()["code"] == "validation_failed"
+    assert (alone.status_code, alone.json()["code"]) == (422, "version_not_allowed")
+    assert codes(alone) == [("path.version", "version_not_allowed")]
+    assert with_more.json()["code"] == "validation_failed"
+    assert codes(with_more) == [
+        ("path.version", "version_not_allowed"),
+        ("query.colour", "unknown_field"),
+        ("shoe_size", "unknown_field"),
+    ]
+    assert "path.version" not in dict(codes(elsewhere))
 
 
 async def test_an_order_has_at_most_as_many_medicines_as_the_provider_allows(clinic: Clinic) -> None:
@@ -138,6 +146,16 @@ async def test_a_controlled_medicine_is_prescribed_only_where_its_schedule_is_al
     assert (refused.status_code, refused.json()["code"]) == (422, "controlled_not_allowed")
     assert command.items[0].product is not None
     assert command.items[0].product.controlled_schedule == "II"
+
+
+def test_a_country_says_which_schedules_need_no_paper_until_an_operator_does() -> None:
+    narcotic = {"electronic_allowed": False, "controlled_schedule": "N1"}
+
+    assert not provider_settings.read({"country": "GT"}).allows_electronically(**narcotic)
+    assert provider_settings.read({"country": "ES"}).allows_electronically(**narcotic)
+    assert not provider_settings.read({"country": "ES", "electronic_controlled": "P4"}).allows_electronically(
+        **narcotic
+    )
 
 
 async def test_a_link_lives_as_many_hours_as_the_provider_says(clinic: Clinic) -> None:

@@ -155,15 +155,17 @@ async def test_a_catalogue_link_decides_before_the_name(pool):
     assert answer.message.verdict.findings[0].rule_id == "f:acetylsalicylic-acid:warfarin"
 
 
-async def test_allergies_on_file_are_told_to_be_not_evaluated(pool):
-    await Deliver(handlers, pool)(
-        requested(item(ASPIRIN, 1, "paracetamol"), allergies=(Allergy(ingredient="penicillin"),))
-    )
+async def test_what_the_patient_is_allergic_to_is_found_as_gravely_as_it_was_recorded(pool):
+    on_file = (Allergy(ingredient="AINE", severity="SEVERE"), Allergy(ingredient="latex"))
+    await Deliver(handlers, pool)(requested(item(ASPIRIN, 1, "ibuprofeno"), allergies=on_file))
 
     (answer,) = await said(pool)
     verdict = answer.message.verdict
-    assert (verdict.state, verdict.coverage["allergy"].recorded) == ("not_evaluated", 1)
-    assert ("allergy", "list_missing") in {(gap.check, gap.reason) for gap in verdict.not_evaluated}
+    assert [(one.interaction_type, one.severity.value, one.drug_b) for one in verdict.findings] == [
+        ("allergy", "contraindicated", "AINE")
+    ]
+    assert verdict.coverage["allergy"].recorded == 2
+    assert ("allergy", "allergen_unresolved") in {(gap.check, gap.reason) for gap in verdict.not_evaluated}
 
 
 async def test_several_checks_of_a_batch_are_answered_in_order(pool):

@@ -1,6 +1,8 @@
 """The spelling key and the steps of resolution: the vectors of drug-safety.md 2."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts import drug_names
 from contracts.drug_names import (
@@ -236,3 +238,40 @@ def test_at_most_five_ingredients_are_suggested_the_best_first():
 def test_a_text_without_end_costs_no_more_than_the_limit():
     assert len(fold("a" * 10_000)) == drug_names.TEXT_CHARACTERS_MAX
     assert resolve("1" * 5_000 + " mg", "BR", TABLE).status is MatchStatus.UNMATCHED
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Paracetamol 500 mg tablets", ("500mg",)),
+        ("0,5 g", ("500mg",)),
+        ("0.575 g", ("575mg",)),
+        ("875/125 mg", ("875/125mg",)),
+        ("0.5g / 5 ml", ("500mg/5ml",)),
+        ("50 µg", ("50mcg",)),
+        ("100 IU", ("100ui",)),
+        ("1.000 mg", ("1.000mg",)),  # One, or a thousand: nobody decides.
+        ("2.5 mg + 10 mg", ("2.5mg", "10mg")),
+        ("1 comprimido", ()),
+    ],
+)
+def test_one_strength_is_spelled_in_one_way(text, found):
+    assert drug_names.strengths(text) == found
+
+
+def test_a_product_and_its_order_have_their_bare_name_in_common():
+    assert drug_names.bare("Dipirona 575 mg cápsulas") == drug_names.bare("DIPIRONA") == "dipirona"
+
+
+@given(st.text(max_size=60))
+def test_resolving_looks_up_what_it_says_it_will(text):
+    asked = []
+
+    class Watched(dict):
+        def get(self, name, default=None):
+            asked.append(name)
+            return default
+
+    resolve(text, "BR", Names(by_folded=Watched(), by_key={}, brands={}))
+
+    assert set(asked) <= drug_names.looked_up(text)

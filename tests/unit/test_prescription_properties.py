@@ -20,6 +20,7 @@ from services.prescription.domain import (
     history,
     issuing,
     signing,
+    waiting,
 )
 from services.prescription.domain.dispensation import DispensationStatus, Receipt
 from services.prescription.domain.prescription import SignatureStatus
@@ -65,14 +66,16 @@ class AtThePharmacy(RuleBasedStateMachine):
     def begin(self, which: int, syrup: int | None) -> None:
         self.now = some.NOON
         self.made = 100
+        self.asked = 0
         items = (some.item(), some.item(some.SYRUP, quantity=syrup, position=2))
         self.p = self.beginnings[which % len(self.beginnings)](*items)
+        self.step_by_step = self.p.column is Column.DRAFT and not self.p.hidden
 
     def do(self, command) -> None:
         """As a handler would: decide on the prescription as of now; a refusal leaves everything as it was."""
         before = self.p
         try:
-            after = command(clock.as_of(before, self.now))
+            after = waiting.overtaken(command(clock.as_of(before, self.now)))
         except Refused:
             return
         assert after.version >= before.version
@@ -188,8 +191,20 @@ class AtThePharmacy(RuleBasedStateMachine):
         assert (outline.status, outline.version) == (self.p.status, self.p.version)
         assert outline.live_dispensation_id == (live.id if live else None)
         assert outline.signing == self.p.signing
+        assert outline.findings == self.p.findings
         for item in self.p.items:
             assert outline.dispensed(item.id) == self.p.dispensed_quantity(item)
+
+    @invariant()
+    def of_what_is_written_step_by_step_the_history_tells_every_word(self) -> None:
+        if not self.step_by_step:
+            return
+        outline = history.replay(self.p.unsaved)
+        assert outline.items == self.p.items
+        assert outline.fields.get("notes") == self.p.notes
+        assert outline.fields["prescription_type"] == self.p.prescription_type
+        until = self.p.valid_until
+        assert outline.fields.get("valid_until") == (until.isoformat() if until else None)
 
     @invariant()
     def every_step_of_the_history_is_a_legal_one(self) -> None:
@@ -259,10 +274,75 @@ class Life(AtThePharmacy):
     def sealing_fails(self, number: int) -> None:
         self.do(lambda p: signing.after_failure(p, "refused", number=number, occasion=at(self.now)))
 
-    @precondition(lambda self: self.p.issued_at is None)
-    @rule(quantity=st.integers(1, 5))
-    def item_changes(self, quantity: int) -> None:
-        self.do(lambda p: editing.change_item(p, some.item(quantity=quantity), occasion=at(self.now)))
+    @precondition(lambda self: self.step_by_step and self.p.signature is None)
+    @rule(
+        which=st.sampled_from([some.TABLETS, some.SYRUP, some.SECOND]),
+        step=st.sampled_from(["add", "change", "say", "remove"]),
+        quantity=st.integers(1, 5),
+    )
+    def item_changes(self, which: UUID, step: str, quantity: int) -> None:
+        when = at(self.now)
+        self.made += 1
+        new = some.item(UUID(int=self.made), quantity=quantity)
+        before = self.p
+        self.do(
+            {
+                "add": lambda p: editing.add_item(p, new, items_max=4, occasion=when),
+                "change": lambda p: editing.change_item(
+                    p, replace(editing.item_named(p, which), quantity=quantity), occasion=when
+                ),
+                "say": lambda p: editing.change_item(
+                    p, replace(editing.item_named(p, which), instructions=str(quantity)), occasion=when
+                ),
+                "remove": lambda p: editing.remove_item(p, which, occasion=when),
+            }[step]
+        )
+        positions = [one.position for one in self.p.items]
+        assert positions == sorted(set(positions))
+        assert (self.p.content_version == before.content_version) or step != "say"
+
+    @precondition(lambda self: self.step_by_step and self.p.signature is None)
+    @rule(
+        notes=st.sampled_from([None, "Con comida."]),
+        days=st.sampled_from([None, 1, 90]),
+        prescription_type=st.sampled_from(["standard", "controlled"]),
+    )
+    def metadata_changes(self, notes: str | None, days: int | None, prescription_type: str) -> None:
+        self.do(
+            lambda p: editing.change_metadata(
+                p,
+                notes=notes,
+                valid_until=self.now + timedelta(days=days) if days else None,
+                prescription_type=prescription_type,
+                occasion=at(self.now),
+            )
+        )
+
+    @rule(reason=st.sampled_from([None, "Stent; INR weekly."]))
+    def somebody_answers_for_all(self, reason: str | None) -> None:
+        self.do(
+            lambda p: checking.acknowledge(p, None, doctor_id=DOCTOR, reason=reason, occasion=at(self.now))
+        )
+
+    @precondition(lambda self: not self.p.hidden)
+    @rule(minutes=st.sampled_from([1, 15]))
+    def somebody_wants_it_checked(self, minutes: int) -> None:
+        asked = replace(some.ASKED, content_version=self.p.content_version)
+        before = self.p
+        self.do(
+            lambda p: checking.request(p, asked, at(self.now), deadline=self.now + timedelta(minutes=minutes))
+        )
+        self.asked += (self.p.waiting, self.p.answers) != (before.waiting, before.answers)
+
+    @precondition(lambda self: self.p.waiting)
+    @rule()
+    def waiting_ends(self) -> None:
+        self.do(lambda p: waiting.given_up(p, at(self.now)))
+
+    @invariant()
+    def whoever_waited_is_told_once(self) -> None:
+        told = [one.waiting for one in self.p.answers]
+        assert len(told) + len(self.p.waiting) == self.asked
 
     @rule()
     def resend(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.safety_check.domain import (
+    Allergy,
     Coverage,
     Item,
     Knowledge,
@@ -228,11 +229,13 @@ def test_a_link_to_a_substance_of_no_table_resolves_nothing():
     ]
 
 
-def test_recorded_allergies_are_reported_as_not_evaluated_never_as_none_known():
-    verdict = check(order("paracetamol", allergies=("penicillin", "latex")), KNOWLEDGE)
+def test_an_allergy_that_nobody_understands_is_not_evaluated_and_never_none_known():
+    verdict = check(order("paracetamol", allergies=(Allergy("penicillin"), Allergy("latex"))), KNOWLEDGE)
 
-    assert verdict.coverage["allergy"] == Coverage(0, 2, recorded=2)
-    assert ("allergy", "list_missing") in [(n.check, n.reason) for n in verdict.not_evaluated]
+    assert verdict.coverage["allergy"] == Coverage(1, 1, recorded=2)
+    assert ("allergy", "allergen_unresolved", ("i1",)) in [
+        (n.check, n.reason, n.item_ids) for n in verdict.not_evaluated
+    ]
     assert verdict.state == "not_evaluated"
 
 
@@ -250,8 +253,17 @@ def test_checks_without_a_table_say_that_they_were_not_made():
         ("contraindication", "list_missing"),
         ("controlled_substance", "list_missing"),
         ("dose", "no_maximum"),
-        ("duplicate_therapy", "list_incomplete"),
     }
+    assert verdict.coverage["duplicate_therapy"] == Coverage(1, 0)
+
+
+def test_what_has_no_code_of_a_classification_has_no_class_to_be_given_twice_in():
+    verdict = check(order("iodine", "paracetamol"), KNOWLEDGE)
+
+    assert verdict.coverage["duplicate_therapy"] == Coverage(0, 1)
+    assert ("duplicate_therapy", "list_incomplete", ("i1",)) in [
+        (n.check, n.reason, n.item_ids) for n in verdict.not_evaluated
+    ]
 
 
 def test_an_ingredient_that_no_rule_was_written_for_is_not_evaluated():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.drug_names import SUGGESTED_FROM, key, resolve, similarity, suggest
-from services.safety_check.domain import Item, Knowledge, Order, Severity, Tables, check
+from services.safety_check.domain import Allergy, Item, Knowledge, Order, Severity, Tables, check
 
 TABLES = Tables.read()
 KNOWLEDGE = Knowledge(TABLES)
@@ -156,3 +156,34 @@ def test_a_check_is_the_same_on_a_version_made_from_scratch():
     order = _order(BUSY)
 
     assert check(order, again) == check(order, KNOWLEDGE)
+
+
+ALLERGIES = st.lists(
+    st.builds(
+        Allergy,
+        st.one_of(INGREDIENTS.map(_name), st.sampled_from(["penicillins", "AINE", "J01D", "latex"])),
+        st.sampled_from(["mild", "moderate", "severe", "unknown"]),
+        st.sampled_from(["", "DRESS", "rash"]),
+    ),
+    max_size=3,
+)
+
+
+@EACH
+@given(orders, ALLERGIES, ALLERGIES)
+def test_recording_another_allergy_never_removes_or_lowers_a_finding(chosen, recorded, more):
+    order = replace(_order(chosen), allergies=tuple(recorded))
+    before = _worst(check(order, KNOWLEDGE))
+    after = _worst(check(replace(order, allergies=(*recorded, *more)), KNOWLEDGE))
+
+    assert all(after.get(told, Severity.none) >= severity for told, severity in before.items())
+
+
+@EACH
+@given(orders, ALLERGIES)
+def test_every_item_and_every_allergy_is_either_evaluated_or_told_to_be_not(chosen, recorded):
+    verdict = check(replace(_order(chosen), allergies=tuple(recorded)), KNOWLEDGE)
+
+    covered = verdict.coverage["allergy"]
+    assert covered.evaluated + covered.not_evaluated == len(chosen) * len(recorded)
+    assert bool(covered.not_evaluated) == any(gap.check == "allergy" for gap in verdict.not_evaluated)

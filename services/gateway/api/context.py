@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
 
+from contracts.prescription_commands import PrescriptionCommand
 from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.principal import Principal
@@ -31,6 +32,8 @@ BODY_BYTES_MAX: Final = 256 * 1024
 PARAMETERS_MAX: Final = 50
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
+
+Asked = TypeVar("Asked", bound=PrescriptionCommand)
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,18 @@ def etag_of(*parts: object) -> str:
     return '"' + sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32] + '"'
 
 
-def check_match(request: Request, etag: str) -> None:
-    """Raises Problem `version_mismatch` if the client has read another version (ruling 1.5)."""
+def check_match(request: Request, etag: str) -> bool:
+    """Whether the client names this very state. Raises Problem `version_mismatch` if another (ruling 1.5)."""
     sent = request.headers.get("if-match")
-    if sent is not None and not {"*", etag} & {tag.strip() for tag in sent.split(",")}:
+    tags = set() if sent is None else {tag.strip() for tag in sent.split(",")}
+    if tags and not {"*", etag} & tags:
         raise Problem("version_mismatch")
+    return etag in tags and "*" not in tags
+
+
+def expected(command: Asked, request: Request, etag: str, version: int) -> Asked:
+    """The command, for this version alone if the client names it: what is seen here may have changed since.
+
+    Raises Problem `version_mismatch`.
+    """
+    return command.model_copy(update={"expected_version": version}) if check_match(request, etag) else command

@@ -16,8 +16,8 @@ from services.gateway.api.context import (
     Gateway,
     Parameters,
     Parts,
-    check_match,
     etag_of,
+    expected,
     require,
     respond,
 )
@@ -287,9 +287,9 @@ def _of_claim(request: Request, dispensation_id: str, build: BuildFromClaim) -> 
         if not claim:
             return Problem("resource_not_found")
         command = await build(conn, asked, body, claim)
-        if not isinstance(command, Problem):
-            check_match(request, _etag(claim))
-        return command
+        if isinstance(command, Problem):
+            return command
+        return expected(command, request, _etag(claim), claim.prescription.version)
 
     return from_claim
 

@@ -11,7 +11,7 @@ from services.gateway.messages import ids
 from services.gateway.messages.answers import to_json
 from services.gateway.messages.errors import Problem
 from shared import telemetry
-from shared.errors import TooLarge, Unavailable
+from shared.errors import Overloaded, TooLarge, Unavailable
 from shared.http import App, Message, Receive, Scope, Send
 
 RETRY_AFTER_SECONDS: Final = 1
@@ -57,7 +57,8 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, Unavailable):
-        return Problem("dependency_unavailable", headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        code = "overloaded" if isinstance(error, Overloaded) else "dependency_unavailable"
+        return Problem(code, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, TooLarge):
         return Problem("payload_too_large")
     return Problem("internal_error")

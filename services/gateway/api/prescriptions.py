@@ -19,7 +19,7 @@ from services.gateway.api.context import (
     Parameters,
     Parts,
     RequestId,
-    check_match,
+    expected,
     require,
     respond,
 )
@@ -82,6 +82,8 @@ async def _create(
     gateway: Gateway,
     id: UUID,
 ) -> Response:
+    # What the path says stands before query and body.
+    query.checks.place("path.version")
     query.done()
     earlier = await gateway.commands.earlier(request, caller, body)
     if earlier is not None:
@@ -91,7 +93,8 @@ async def _create(
         gateway.pool, caller.tenant_id, prescription.wanted(body, caller.doctor_id, now)
     )
     if version not in found.settings.allowed_versions:
-        raise Problem("version_not_allowed")
+        message = "Not a version that this provider may create prescriptions in."
+        query.checks.fail("path.version", "version_not_allowed", message)
     order = prescription.check(
         body, version=version, bound=caller.doctor_id, found=found, now=now, checks=query.checks
     )
@@ -193,13 +196,13 @@ async def void_prescription(
     form.unsupported("signing_authorization")
     form.done()
     query.checks.settle()
-    check_match(request, _etag(one, by_the_clock.as_of(one, now)))
     command = commands.void(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
         reason=reason or "",
         reason_code=reason_code,
         doctor_id=None if doctor is None else doctor.doctor_id,
     )
+    command = expected(command, request, _etag(one, by_the_clock.as_of(one, now)), one.version)
     return respond(request, await gateway.commands.ask(request, caller, body, command))
 
 
@@ -225,12 +228,12 @@ async def resend_prescription(
     address = form.text("email_address", limit=256, pattern=EMAIL)
     form.done()
     query.checks.settle()
-    check_match(request, _etag(one, by_the_clock.as_of(one, now)))
     command = commands.resend(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
         channel=channel or described.CHANNELS[0],
         email_address=address.lower() if address else None,
     )
+    command = expected(command, request, _etag(one, by_the_clock.as_of(one, now)), one.version)
     # The address itself is not kept with the request: what the answer shows of it is.
     masked = prescriptions.masked(address.lower()) if address else None
     answer = await gateway.commands.ask(request, caller, body, command, masked_destination=masked)

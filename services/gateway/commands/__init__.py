@@ -82,7 +82,7 @@ class Commands:
         return await self.send(new, command, asking.preference(request))
 
     async def send(self, new: Request, command: Command, preference: Preference) -> Answer:
-        """Accept a request and its command in one transaction, then wait."""
+        """Accept a request and its command in one transaction, then wait. Raises Overloaded before either."""
         for _ in range(ATTEMPTS_MAX):
             # Expected before it is committed: its outcome cannot come unheard.
             with self._outcomes.expecting(new.asked.request_id) as outcome:
@@ -155,7 +155,7 @@ class Commands:
         return holder
 
     async def _repeated(self, asked: Asked, holder: Request, preference: Preference) -> Answer:
-        if asked.content_digest != holder.asked.content_digest:
+        if requests.kept_digest(asked) != holder.asked.content_digest:
             raise Problem("idempotency_key_reused")
         with self._outcomes.expecting(holder.asked.request_id) as outcome:
             if holder.answer is None:
@@ -171,7 +171,7 @@ class Commands:
         self, request: Request, outcome: asyncio.Future[Answer], preference: Preference
     ) -> Answer:
         """The answer if it comes in time, else 202."""
-        if not outcome.done() and preference.seconds and not self._outcomes.full:
+        if not outcome.done() and preference.seconds:
             await asyncio.wait([outcome], timeout=preference.seconds)
         if not outcome.done():
             return messages.pending(request, applied=preference.applied)

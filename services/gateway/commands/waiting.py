@@ -16,7 +16,7 @@ from services.gateway.messages.answers import Answer
 from services.gateway.store import requests
 from shared import telemetry
 from shared.database import Pool
-from shared.errors import Unavailable
+from shared.errors import Overloaded, Unavailable
 
 CHANNEL: Final = "outcome"
 WAITING_MAX: Final = 20_000
@@ -63,13 +63,14 @@ class Outcomes:
             with suppress(asyncio.CancelledError):
                 await task
 
-    @property
-    def full(self) -> bool:
-        return len(self._waiting) >= WAITING_MAX
-
     @contextmanager
     def expecting(self, request_id: UUID) -> Iterator[asyncio.Future[Answer]]:
-        """A future of this request's answer. Begin to expect before the request is committed, or `look`."""
+        """A future of this request's answer. Begin to expect before the request is committed, or `look`.
+
+        Raises Overloaded.
+        """
+        if len(self._waiting) >= WAITING_MAX:
+            raise Overloaded("too many clients wait for their outcomes here")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         futures = self._waiting.setdefault(request_id, [])
         futures.append(future)

@@ -32,6 +32,11 @@ def product(record: CatalogueProduct, language: str) -> dict[str, Any]:
     }
 
 
+def trade_name(record: CatalogueProduct) -> str:
+    """`produto` of the other dialect, whose list of products is in Portuguese."""
+    return record.product.names.get("pt", record.product.product_name)
+
+
 def diagnosis(code: str, description: str) -> dict[str, Any]:
     return {
         "diagnosis_code": code,

@@ -183,15 +183,29 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "event_retention_days": "90",
 }
 
+# Which schedules may be written without a paper form. Spain: narcotics and psychotropics (Royal Decree
+# 1718/2010, changed by 1675/2012). Portugal: the tables of Decree-Law 15/93 (Portaria 224/2015). Brazil: C1
+# and C5 of Portaria 344/98; its A and B want a numbered form. Elsewhere none, until an operator says so.
 _DEFAULTS_BY_COUNTRY: Final[Mapping[str, Mapping[str, str]]] = {
     "ES": {
         "time_zone": "Europe/Madrid",
         "currency": "EUR",
         "doctor_registration_check": "registry",
         "allowed_versions": "v2",
+        "electronic_controlled": "N1,N2,N3,P2,P3,P4",
     },
-    "BR": {"time_zone": "America/Sao_Paulo", "currency": "BRL", "language": "pt"},
-    "PT": {"time_zone": "Europe/Lisbon", "currency": "EUR", "language": "pt"},
+    "BR": {
+        "time_zone": "America/Sao_Paulo",
+        "currency": "BRL",
+        "language": "pt",
+        "electronic_controlled": "C1,C5",
+    },
+    "PT": {
+        "time_zone": "Europe/Lisbon",
+        "currency": "EUR",
+        "language": "pt",
+        "electronic_controlled": "I-A,I-B,I-C,II-A,II-B,II-C,III,IV",
+    },
     "CO": {"time_zone": "America/Bogota", "currency": "COP"},
     "MX": {"time_zone": "America/Mexico_City", "currency": "MXN"},
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -279,4 +281,19 @@ async def rotate_token_key(conn: Connection, *, algorithm: str, secret_key: str)
     wait = timedelta(0) if first else keys.PUBLISHED_BEFORE_USE
     key = keys.make(algorithm, secret_key=secret_key, now=now, used_from=now + wait)
     await token_keys.add_token_key(conn, key)
+    await note_of_installation(conn, "token_key_rotated", key.key_id)
     return key.key_id
+
+
+async def note_of_installation(conn: Connection, what: str, subject: str) -> None:
+    """Who did it is the account that the command ran under: it has no other name to go by."""
+    await providers.note(
+        conn, None, at=clock.now(), actor=ACTOR, what=what, subject=subject, value=_account()
+    )
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # A container may run under a number that has no name.
+        return str(os.getuid())

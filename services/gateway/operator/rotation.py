@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
+from services.gateway.operator.provisioning import note_of_installation
 from services.gateway.store import data_keys
 from services.gateway.store.at_rest import COLUMNS, Column
 from shared import clock, database
@@ -29,6 +30,7 @@ async def rotate(pool: Pool, data_key: str, *, say: Say, sleep: Sleep = asyncio.
     async with database.transaction(pool) as conn:
         key_id, used_from = await data_keys.newest(conn, data_key, now=clock.now())
         left = await data_keys.left(conn, key_id)
+        await note_of_installation(conn, "data_key_rotation_begun", str(key_id))
     await _wait(used_from, key_id, say, sleep)
     say(f"data key {key_id} is in use; {left} values are under older ones")
     for _ in range(ROUNDS_MAX):
@@ -37,6 +39,8 @@ async def rotate(pool: Pool, data_key: str, *, say: Say, sleep: Sleep = asyncio.
             moved += await _move_all(pool, data_key, column, key_id, say)
         async with database.transaction(pool) as conn:
             left = await data_keys.left(conn, key_id)
+            if not left:
+                await note_of_installation(conn, "data_key_rotation_finished", str(key_id))
         if not left:
             say(f"no value is left under an older key; those go {data_keys.KEPT_AFTER_USE} after the change")
             return

@@ -13,6 +13,7 @@ from asyncpg import Record
 from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueReleased
 from contracts.values import Product
 from services.gateway.messages import search
+from services.gateway.messages.products import trade_name
 from services.gateway.messages.search import Search
 from shared.database import Connection
 
@@ -166,12 +167,20 @@ async def save_product(conn: Connection, record: CatalogueProduct) -> None:
     new = await conn.fetchval(
         """
         INSERT INTO catalogue_product (release, medication_id, product_code, product_type, ingredients,
-                                       code_folded, search, record)
-        VALUES ($1, $2, $3, $4, $5, $6, array_to_tsvector($7::text[]), $8)
+                                       code_folded, search, record, substance, trade_name, kind_plain,
+                                       class_plain, atc_codes, full_text)
+        VALUES ($1, $2, $3, $4, $5, $6, array_to_tsvector($7::text[]), $8, upper(plain($9)), $10,
+                plain($11), plain($12), $13, setweight(to_tsvector('simple', plain_words($10)), 'A')
+                                             || to_tsvector('simple', plain_words($14)))
             ON CONFLICT ON CONSTRAINT catalogue_product_pkey DO UPDATE
            SET product_code = EXCLUDED.product_code, product_type = EXCLUDED.product_type,
                ingredients = EXCLUDED.ingredients, code_folded = EXCLUDED.code_folded,
-               search = EXCLUDED.search, record = EXCLUDED.record
+               search = EXCLUDED.search, record = EXCLUDED.record, substance = EXCLUDED.substance,
+               trade_name = EXCLUDED.trade_name, kind_plain = EXCLUDED.kind_plain,
+               class_plain = EXCLUDED.class_plain, atc_codes = EXCLUDED.atc_codes,
+               full_text = EXCLUDED.full_text
+         -- A record that comes again would undo what the switch to its release has added.
+         WHERE catalogue_product.record <> EXCLUDED.record
         RETURNING xmax = 0
         """,
         record.release,
@@ -182,23 +191,40 @@ async def save_product(conn: Connection, record: CatalogueProduct) -> None:
         search.code(product.product_code),
         search.words(*names, *ingredients),
         record.model_dump_json(),
+        record.substance or " + ".join(ingredients) or product.product_name,
+        trade_name(record),
+        record.tipo_produto,
+        record.classe_terapeutica,
+        [one.atc_code for one in product.active_ingredients if one.atc_code is not None],
+        " ".join(filter(None, (*names, *ingredients, *_of_the_pack(record)))),
     )
-    await _count(conn, record.release, products=int(new), names=0)
+    await _count(conn, record.release, products=int(new is True), names=0)
+
+
+def _of_the_pack(record: CatalogueProduct) -> tuple[str | None, ...]:
+    product = record.product
+    pack = (product.strength, product.presentation, product.pack_format)
+    return (*pack, record.substance, record.manufacturer, product.product_code)
 
 
 async def save_name(conn: Connection, record: CatalogueName) -> None:
     new = await conn.fetchval(
         """
-        INSERT INTO catalogue_name (release, key, ingredient, words)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO catalogue_name (release, key, ingredient, words, name, kind, country, display_name)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT ON CONSTRAINT catalogue_name_pkey DO UPDATE
-           SET ingredient = EXCLUDED.ingredient, words = EXCLUDED.words
+           SET ingredient = EXCLUDED.ingredient, words = EXCLUDED.words, name = EXCLUDED.name,
+               kind = EXCLUDED.kind, country = EXCLUDED.country, display_name = EXCLUDED.display_name
         RETURNING xmax = 0
         """,
         record.release,
         record.key,
         record.ingredient,
         search.words(record.name),
+        record.name,
+        record.kind,
+        record.country,
+        record.display_name,
     )
     await _count(conn, record.release, products=0, names=int(new))
 
@@ -257,25 +283,49 @@ async def switch_when_complete(conn: Connection, release: str) -> bool:
     if sequence is None:
         return False
     await _search_by_all_names(conn, release)
+    await _search_by_resemblance(conn, release)
     await _forget_before(conn, sequence)
     return True
 
 
 async def _search_by_all_names(conn: Connection, release: str) -> None:
-    """A product is found by every name of its ingredients, in all languages."""
+    """A product is found by every name of its ingredients, in all languages, and shown by one of them."""
     await conn.execute(
         """
         UPDATE catalogue_product AS product
-           SET search = product.search || array_to_tsvector(named.words)
-          FROM (SELECT medication_id, array_agg(DISTINCT word) AS words
+           SET search = product.search || array_to_tsvector(named.words),
+               substance = named.substance,
+               full_text = product.full_text || array_to_tsvector(named.words)
+                           || setweight(to_tsvector('simple', plain_words(named.substance)), 'A')
+          FROM (SELECT medication_id, array_agg(DISTINCT word) AS words,
+                       (SELECT string_agg(shown, ' + ' ORDER BY place)
+                          FROM (SELECT min(place) AS place, max(display_name) AS shown
+                                  FROM unnest(ingredients) WITH ORDINALITY AS one (ingredient, place)
+                                  JOIN catalogue_name AS name USING (ingredient)
+                                 WHERE name.release = $1
+                                 GROUP BY ingredient) AS each) AS substance
                   FROM catalogue_product
                  CROSS JOIN unnest(ingredients) AS one (ingredient)
                   JOIN catalogue_name USING (release, ingredient)
                  CROSS JOIN unnest(catalogue_name.words) AS word
                  WHERE release = $1
-                 GROUP BY medication_id) AS named
+                 GROUP BY release, medication_id) AS named
          WHERE product.release = $1
            AND product.medication_id = named.medication_id
+        """,
+        release,
+    )
+
+
+async def _search_by_resemblance(conn: Connection, release: str) -> None:
+    await conn.execute(
+        """
+        INSERT INTO catalogue_wording
+        SELECT DISTINCT release, plain
+          FROM catalogue_product
+         CROSS JOIN unnest(ARRAY[name_plain, substance_plain]) AS plain
+         WHERE release = $1
+            ON CONFLICT DO NOTHING
         """,
         release,
     )
@@ -286,3 +336,4 @@ async def _forget_before(conn: Connection, sequence: int) -> None:
     releases = [row["release"] for row in old]
     await conn.execute("DELETE FROM catalogue_product WHERE release = ANY ($1)", releases)
     await conn.execute("DELETE FROM catalogue_name WHERE release = ANY ($1)", releases)
+    await conn.execute("DELETE FROM catalogue_wording WHERE release = ANY ($1)", releases)

@@ -122,7 +122,7 @@ async def branch_exists(conn: Connection, tenant_id: UUID, branch_id: UUID) -> b
 
 async def note(
     conn: Connection,
-    tenant_id: UUID,
+    tenant_id: UUID | None,
     *,
     at: datetime,
     actor: str,
@@ -130,7 +130,7 @@ async def note(
     subject: str,
     value: str | None = None,
 ) -> None:
-    """An entry of the audit history; never a secret or a patient in it."""
+    """An entry of the audit history, of a provider or of all; never a secret or a patient in it."""
     await conn.execute(
         """
         INSERT INTO audit (tenant_id, at, actor, what, subject, value)

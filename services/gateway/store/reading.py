@@ -21,7 +21,7 @@ TENANT: Final = """WITH present AS MATERIALIZED (
 async def reading(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for a single statement, without begin and commit. Raises Unavailable."""
     try:
-        async with pool.acquire(timeout=database.ACQUIRE_SECONDS_MAX) as conn:
+        async with database.acquired(pool) as conn:
             yield conn
     except Exception as error:
         if database.passes(error):

@@ -1,42 +1,100 @@
 """The safety check of a prescription: asked for, answered, and answered for by a doctor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
-from services.prescription.domain import safety
+from services.prescription.domain import continuing, safety, waiting
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.prescription import CheckStatus, Prescription, Waiting
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
 from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, Severity, Verdict
 from services.prescription.domain.state_table import Move
 
 
-def ask(prescription: Prescription, asked_with: AskedWith, occasion: Occasion) -> Prescription:
-    """A check of the content as it stands is under way; it replaces the one that was before."""
+def ask(
+    prescription: Prescription,
+    asked_with: AskedWith,
+    occasion: Occasion,
+    *,
+    since: Prescription | None = None,
+) -> Prescription:
+    """A check of the content as it stands is under way; it replaces the one that was before.
+
+    `since` is what this commit began with, so that clients count it once.
+    """
     prescription.admit(Move.ASK_CHECK)
-    changed = replace(prescription, check_asked=asked_with)
-    return prescription.becomes(changed, occasion, Note(action=Action.CHECK_REQUESTED))
+    check = prescription.check
+    outdated = prescription.outdated or (check is not None and check.asked_with != asked_with)
+    changed = replace(prescription, check_asked=asked_with, outdated=outdated)
+    return _after(prescription, changed, occasion, Note(action=Action.CHECK_REQUESTED), since)
+
+
+def after_edit(
+    prescription: Prescription, asked_with: AskedWith, occasion: Occasion, *, since: Prescription
+) -> Prescription:
+    """Have what was edited checked again where the check looks at what has changed."""
+    if prescription.content_version == since.content_version:
+        return prescription
+    never_asked = prescription.check is None and not prescription.waiting
+    if never_asked and not prescription.items:
+        return prescription
+    return _check(prescription, asked_with, occasion, since)
+
+
+def request(
+    prescription: Prescription, asked_with: AskedWith, occasion: Occasion, *, deadline: datetime
+) -> Prescription:
+    """Somebody wants it checked now, and waits for what comes of it."""
+    prescription.admit(Move.ASK_CHECK)
+    one = Waiting(occasion=occasion, deadline=deadline)
+    return _check(waiting.joined(prescription, one), asked_with, occasion, prescription)
+
+
+def expects(prescription: Prescription, verdict: Verdict) -> bool:
+    """Whether this is the answer that it waits for, or one that comes late and is still wanted."""
+    if prescription.check_asked is not None:
+        return prescription.check_asked == verdict.asked_with
+    wanted = prescription.check_status in (CheckStatus.NEVER_RUN, CheckStatus.STALE)
+    return wanted and verdict.asked_with.content_version == prescription.content_version
 
 
 def store_verdict(
-    prescription: Prescription, verdict: Verdict, keys: safety.KeyMaker, occasion: Occasion
+    prescription: Prescription,
+    verdict: Verdict,
+    keys: safety.KeyMaker,
+    occasion: Occasion,
+    *,
+    since: Prescription | None = None,
+    knowledge_base: str | None = None,
 ) -> Prescription:
-    """Replace what the last check found. A verdict on other content, or come too late, changes nothing."""
+    """Replace what the last check found. A verdict on other content, or come too late, changes nothing.
+
+    One by another knowledge base than the one in use is stored, and outdated as soon as it is there.
+    """
     if prescription.cell(Move.CHECKED).ignored:
         return prescription
     if verdict.asked_with.content_version != prescription.content_version:
         return prescription
-    findings = _continued(prescription.findings, keys.keyed(safety.worst_first(verdict.findings)))
-    findings, unmatched = safety.answered_for(findings, prescription.acknowledgements, keys)
-    changed = replace(
-        prescription,
-        check=replace(verdict, findings=findings),
-        check_asked=None,
-        unmatched_keys=unmatched,
+    findings = continuing.continued(prescription.check, prescription.items, keys.keyed(verdict.findings))
+    findings, unmatched = safety.answered_for(
+        safety.worst_first(findings), prescription.acknowledgements, keys
     )
-    note = Note(action=Action.CHECKED, findings=findings)
-    return prescription.becomes(changed, occasion, note)
+    outdated = knowledge_base not in (None, verdict.knowledge_base_version)
+    changed = replace(prescription, unmatched_keys=unmatched, outdated=outdated)
+    return _stored(prescription, changed, replace(verdict, findings=findings), occasion, since)
+
+
+def findings_named(prescription: Prescription, finding_ids: Iterable[UUID] | None) -> tuple[Finding, ...]:
+    """The findings that a request is made on; None: all. Raises Refused where there is no such one."""
+    if finding_ids is None:
+        return prescription.findings
+    by_id = {one.id: one for one in prescription.findings}
+    wanted = list(finding_ids)
+    if any(id not in by_id for id in wanted):
+        raise Refused("resource_not_found", "No such finding.")
+    return tuple(by_id[id] for id in wanted)
 
 
 def acknowledge(
@@ -46,59 +104,65 @@ def acknowledge(
     doctor_id: UUID,
     reason: str | None,
     occasion: Occasion,
+    failing: Sequence[Failing] = (),
 ) -> Prescription:
     """A doctor answers for these findings, or for all. What is answered for keeps its first doctor."""
+    chosen = findings_named(prescription, finding_ids)
     prescription.admit(Move.ACKNOWLEDGE)
-    chosen = _chosen(prescription, finding_ids)
     new = [one for one in chosen if one.acknowledgement is None]
-    if any(one.severity is Severity.CONTRAINDICATED for one in new) and not reason:
-        refuse_if([Failing("reason", "reason_required", "A contraindication needs a reason.")])
+    refuse_if([*failing, *_unreasoned(new, reason)])
     if not new or prescription.check is None:
         return prescription
-    ids = {one.id for one in new}
-    findings = tuple(
-        replace(one, acknowledgement=Acknowledgement(one.key, doctor_id, occasion.at, reason))
-        if one.id in ids
-        else one
-        for one in prescription.findings
-    )
+    answered = {
+        one.id: replace(
+            one, acknowledgement=Acknowledgement(one.key, doctor_id, occasion.at, reason, one.severity)
+        )
+        for one in new
+    }
+    findings = tuple(answered.get(one.id, one) for one in prescription.findings)
     changed = replace(prescription, check=replace(prescription.check, findings=findings))
-    note = Note(action=Action.ACKNOWLEDGED, findings=tuple(new))
+    note = Note(action=Action.ACKNOWLEDGED, findings=tuple(answered.values()))
     return prescription.becomes(changed, occasion, note)
 
 
-def _chosen(prescription: Prescription, finding_ids: Iterable[UUID] | None) -> list[Finding]:
-    if finding_ids is None:
-        return list(prescription.findings)
-    by_id = {one.id: one for one in prescription.findings}
-    wanted = list(finding_ids)
-    if any(id not in by_id for id in wanted):
-        raise Refused("resource_not_found", "No such finding.")
-    return [by_id[id] for id in wanted]
+def _unreasoned(findings: Iterable[Finding], reason: str | None) -> Sequence[Failing]:
+    if reason or not any(one.severity is Severity.CONTRAINDICATED for one in findings):
+        return ()
+    return [Failing("reason", "reason_required", "A contraindication needs a reason.")]
 
 
-def _continued(before: tuple[Finding, ...], after: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """A finding that says no more than an earlier one keeps its id, its time, and who answered for it."""
-    known = {_about(one): one for one in before}
-    continued = []
-    for finding in after:
-        earlier = known.get(_about(finding))
-        if earlier is not None and earlier.severity in safety.at_or_above(finding.severity):
-            finding = replace(
-                finding,
-                id=earlier.id,
-                detected_at=earlier.detected_at,
-                acknowledgement=earlier.acknowledgement,
-            )
-        continued.append(finding)
-    return tuple(continued)
+def _check(
+    prescription: Prescription, asked_with: AskedWith, occasion: Occasion, since: Prescription
+) -> Prescription:
+    """Ask; but nothing needs asking of what has no items, which has passed at once."""
+    if prescription.items:
+        return ask(prescription, asked_with, occasion, since=since)
+    passed = Verdict(asked_with=asked_with, findings=(), knowledge_base_version=None, checked_at=occasion.at)
+    return _stored(prescription, replace(prescription, outdated=False), passed, occasion, since)
 
 
-def _about(finding: Finding) -> tuple[object, ...]:
-    return (
-        finding.interaction_type,
-        frozenset(finding.ingredients),
-        frozenset(finding.item_ids),
-        finding.other_prescription_id,
-        finding.rule_id,
-    )
+def _stored(
+    prescription: Prescription,
+    changed: Prescription,
+    verdict: Verdict,
+    occasion: Occasion,
+    since: Prescription | None,
+) -> Prescription:
+    changed = waiting.answered(replace(changed, check=verdict, check_asked=None))
+    note = Note(action=Action.CHECKED, findings=verdict.findings)
+    return _after(prescription, changed, occasion, note, since)
+
+
+def _after(
+    prescription: Prescription,
+    changed: Prescription,
+    occasion: Occasion,
+    note: Note,
+    since: Prescription | None,
+) -> Prescription:
+    """Clients count a commit once, and not at all where neither findings nor status of the check moved."""
+    counted = since is not None and prescription.version > since.version
+    same = (prescription.check_status, prescription.findings) == (changed.check_status, changed.findings)
+    if counted or (same and not prescription.hidden):
+        return prescription.besides(changed, occasion, note)
+    return prescription.becomes(changed, occasion, note)

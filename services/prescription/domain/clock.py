@@ -29,11 +29,14 @@ def expire(prescription: Prescription, occasion: Occasion) -> Prescription:
 
 def next_due(prescription: Prescription) -> datetime | None:
     """When time will next do something to it; None when it never will."""
+    hours = [one.deadline for one in prescription.waiting]
     if live := prescription.live_dispensation:
-        return live.expires_at
-    if prescription.issue is not None:
-        return prescription.issue.deadline
-    return prescription.valid_until if prescription.column is Column.SUBMITTED else None
+        hours.append(live.expires_at)
+    elif prescription.issue is not None:
+        hours += [prescription.issue.deadline] if prescription.issue.deadline else []
+    elif prescription.column is Column.SUBMITTED and prescription.valid_until is not None:
+        hours.append(prescription.valid_until)
+    return min(hours, default=None)
 
 
 def end_of_day(now: datetime, *, days: int, time_zone: str) -> datetime:

@@ -1,5 +1,6 @@
 """What may be changed before anybody has approved it, and the way to the approval."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -13,10 +14,24 @@ from services.prescription.domain.state_table import Move, Status
 
 ITEMS_MAX: Final = 30
 
+# What the history tells of a draft at its beginning, besides its items.
+_TOLD_AT_FIRST: Final = (
+    *("patient_id", "doctor_id", "consultation_id", "template_id", "origin", "prescription_type"),
+    *("notes", "valid_until"),
+)
+
 
 def create(prescription: Prescription, occasion: Occasion) -> Prescription:
-    """Its first version, with whatever items it comes with."""
-    return prescription.becomes(prescription, occasion, Note(action=Action.CREATED))
+    """Its first version, with whatever items it comes with; an issue is told by its order alone."""
+    if prescription.hidden:
+        return prescription.becomes(prescription, occasion, Note(action=Action.CREATED))
+    said = tuple(
+        Change(name, None, _told(getattr(prescription, name)))
+        for name in _TOLD_AT_FIRST
+        if getattr(prescription, name) is not None
+    )
+    items = (Note(action=Action.ITEM_ADDED, item=one) for one in prescription.items)
+    return prescription.becomes(prescription, occasion, Note(action=Action.CREATED, changes=said), *items)
 
 
 def change_metadata(
@@ -29,54 +44,76 @@ def change_metadata(
 ) -> Prescription:
     """Notes, validity and type, as they shall stand from now on."""
     prescription.admit(Move.EDIT)
-    if valid_until is not None and valid_until <= occasion.at:
-        refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
     changed = replace(prescription, notes=notes, valid_until=valid_until, prescription_type=prescription_type)
-    names = [n for n in ("notes", "valid_until", "prescription_type") if _differ(prescription, changed, n)]
+    changes = _changes(prescription, changed, "notes", "valid_until", "prescription_type")
+    names = {one.field for one in changes}
+    if "valid_until" in names and valid_until is not None and valid_until <= occasion.at:
+        refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
     if not names:
         return prescription
     if "prescription_type" in names:
-        changed = replace(changed, content_version=prescription.content_version + 1)
-    note = Note(action=Action.METADATA_CHANGED, changes=tuple(Change(n, None, None) for n in names))
-    return prescription.becomes(changed, occasion, note)
+        changed = _other_content(changed)
+    return prescription.becomes(changed, occasion, Note(action=Action.METADATA_CHANGED, changes=changes))
+
+
+def item_named(prescription: Prescription, item_id: UUID) -> Item:
+    """The line that a request is made on. Raises Refused when there is none, whatever else is wrong."""
+    item = prescription.item(item_id)
+    if item is None:
+        raise Refused("resource_not_found", "No such item.")
+    return item
 
 
 def add_item(
     prescription: Prescription, item: Item, *, occasion: Occasion, items_max: int = ITEMS_MAX
 ) -> Prescription:
-    """One more line, after all others."""
+    """One more line, after all others; `item` has been looked up in the catalogue."""
     prescription.admit(Move.EDIT)
+    refuse_if(_unknown_product(item))
     if len(prescription.items) >= items_max:
         raise Refused("items_limit", f"At most {items_max} items.")
-    item = replace(item, position=1 + max((one.position for one in prescription.items), default=0))
-    return _with_items(prescription, (*prescription.items, item), Action.ITEM_ADDED, item.id, occasion)
+    item = replace(
+        item,
+        position=1 + max(prescription.last_position, *(one.position for one in prescription.items), 0),
+        created_at=occasion.at,
+        updated_at=occasion.at,
+        changed_in=prescription.content_version + 1,
+    )
+    note = Note(action=Action.ITEM_ADDED, item=item)
+    placed = replace(prescription, last_position=item.position)
+    return _with_items(placed, (*prescription.items, item), note, occasion)
 
 
 def change_item(prescription: Prescription, item: Item, *, occasion: Occasion) -> Prescription:
     """A line as it shall be from now on; it keeps its place."""
-    before = _item(prescription, item.id, Move.EDIT)
-    item = replace(item, position=before.position)
+    before = item_named(prescription, item.id)
+    prescription.admit(Move.EDIT)
     names = changed_fields(before, item)
+    if "cmed_medication_id" in names:
+        refuse_if(_unknown_product(item))
     if not names:
         return prescription
-    items = tuple(item if one.id == item.id else one for one in prescription.items)
-    return _with_items(
-        prescription,
-        items,
-        Action.ITEM_CHANGED,
-        item.id,
-        occasion,
-        safety_relevant=bool(SAFETY_RELEVANT.intersection(names)),
+    safety_relevant = bool(SAFETY_RELEVANT.intersection(names))
+    item = replace(
+        item,
+        position=before.position,
+        created_at=before.created_at,
+        updated_at=occasion.at,
+        changed_in=prescription.content_version + 1 if safety_relevant else before.changed_in,
     )
+    items = tuple(item if one.id == item.id else one for one in prescription.items)
+    note = Note(action=Action.ITEM_CHANGED, was=before, item=item)
+    return _with_items(prescription, items, note, occasion, safety_relevant=safety_relevant)
 
 
 def remove_item(prescription: Prescription, item_id: UUID, *, occasion: Occasion) -> Prescription:
     """A line less; its place stays empty."""
-    _item(prescription, item_id, Move.REMOVE_ITEM)
+    before = item_named(prescription, item_id)
+    prescription.admit(Move.REMOVE_ITEM)
     if prescription.status is Status.PENDING_REVIEW and len(prescription.items) == 1:
         raise Refused("last_item", "Add the replacement first: what is under review has an item.")
     items = tuple(one for one in prescription.items if one.id != item_id)
-    return _with_items(prescription, items, Action.ITEM_REMOVED, item_id, occasion)
+    return _with_items(prescription, items, Note(action=Action.ITEM_REMOVED, was=before), occasion)
 
 
 def ready_as_template(prescription: Prescription) -> None:
@@ -113,7 +150,8 @@ def validate(prescription: Prescription, *, valid_until: datetime | None, occasi
     if valid_until <= occasion.at:
         refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
     changed = replace(prescription, status=target.status, valid_until=valid_until)
-    return prescription.becomes(changed, occasion)
+    changes = _changes(prescription, changed, "valid_until")
+    return prescription.becomes(changed, occasion, Note(action=Action.STATUS_CHANGED, changes=changes))
 
 
 def refuse_target(prescription: Prescription, target: Status) -> None:
@@ -126,29 +164,40 @@ def _has_items(prescription: Prescription) -> None:
         raise Refused("items_required", "At least one item.")
 
 
-def _item(prescription: Prescription, item_id: UUID, move: Move) -> Item:
-    item = prescription.item(item_id)
-    if item is None:
-        raise Refused("resource_not_found", "No such item.")
-    prescription.admit(move)
-    return item
+def _unknown_product(item: Item) -> Sequence[Failing]:
+    """A link that the catalogue does not know: it is there, but no product came of it."""
+    if item.cmed_medication_id is None or item.product is not None:
+        return ()
+    return [Failing("cmed_medication_id", "unknown_reference", "No such product in the catalogue.")]
 
 
 def _with_items(
     prescription: Prescription,
     items: tuple[Item, ...],
-    action: Action,
-    item_id: UUID,
+    note: Note,
     occasion: Occasion,
     *,
     safety_relevant: bool = True,
 ) -> Prescription:
-    content_version = prescription.content_version + (1 if safety_relevant else 0)
-    changed = replace(prescription, items=items, content_version=content_version)
-    return prescription.becomes(
-        changed, occasion, Note(action=action, changes=(Change("item", None, str(item_id)),))
+    changed = replace(prescription, items=items)
+    return prescription.becomes(_other_content(changed) if safety_relevant else changed, occasion, note)
+
+
+def _other_content(changed: Prescription) -> Prescription:
+    """What was checked, or is being checked, is no longer what it says."""
+    return replace(changed, content_version=changed.content_version + 1, check_asked=None)
+
+
+def _changes(before: Prescription, after: Prescription, *names: str) -> tuple[Change, ...]:
+    """The fields of these that differ, as the history tells them."""
+    return tuple(
+        Change(name, _told(getattr(before, name)), _told(getattr(after, name)))
+        for name in names
+        if getattr(before, name) != getattr(after, name)
     )
 
 
-def _differ(before: Prescription, after: Prescription, name: str) -> bool:
-    return bool(getattr(before, name) != getattr(after, name))
+def _told(value: object) -> str | None:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if value is None else str(value)

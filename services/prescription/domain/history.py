@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.prescription.domain.dispensation import DispensationStatus
+from services.prescription.domain.items import Item
 from services.prescription.domain.safety import Finding
 from services.prescription.domain.state_table import Status
 
@@ -87,12 +88,18 @@ class DispensationNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a change has to tell; the prescription adds when, who and which version."""
+    """What a change has to tell; the prescription adds when, who and which version.
+
+    `was` and `item` are a line before and after: None where it was not there yet, or is there no more.
+    `findings` are those of a check, or those that somebody has answered for.
+    """
 
     action: Action
     changes: tuple[Change, ...] = ()
     error: str | None = None
     findings: tuple[Finding, ...] = ()
+    was: Item | None = None
+    item: Item | None = None
     dispensation: DispensationNote | None = None
 
 
@@ -110,10 +117,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """As much of a prescription as its history alone can tell."""
+    """As much of a prescription as its history alone can tell.
+
+    Items and fields are told of what is written step by step; an issue is told by its order, for ever.
+    """
 
     status: Status = Status.DRAFT
     version: int = 0
+    fields: dict[str, str | int | bool | None] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    findings: tuple[Finding, ...] = ()
     signing: bool = False
     live_dispensation_id: UUID | None = None
     completed: dict[UUID, tuple[tuple[UUID, int], ...]] = field(default_factory=dict)
@@ -137,6 +150,7 @@ def _after(outline: Outline, entry: Entry) -> Outline:
     note = entry.note.dispensation
     if note is not None:
         outline = _after_dispensation(outline, note)
+    outline = _after_findings(_after_items(_after_changes(outline, entry.note), entry.note), entry.note)
     if entry.note.action is Action.SIGNING_STARTED:
         return replace(outline, signing=True)
     if entry.note.action is Action.SIGNING_FAILED:
@@ -148,6 +162,30 @@ def _after(outline: Outline, entry: Entry) -> Outline:
             f"entry {entry.revision} leaves {entry.from_status}, but the status is {outline.status}"
         )
     return replace(outline, status=entry.to_status, signing=False)
+
+
+def _after_changes(outline: Outline, note: Note) -> Outline:
+    return replace(outline, fields=outline.fields | {one.field: one.new for one in note.changes})
+
+
+def _after_items(outline: Outline, note: Note) -> Outline:
+    if note.was is None and note.item is None:
+        return outline
+    if note.was is None:
+        return replace(outline, items=(*outline.items, note.item) if note.item else outline.items)
+    if note.was not in outline.items:
+        raise ValueError(f"item {note.was.id} was not what an entry says that it was")
+    items = (note.item if one == note.was else one for one in outline.items)
+    return replace(outline, items=tuple(one for one in items if one is not None))
+
+
+def _after_findings(outline: Outline, note: Note) -> Outline:
+    if note.action is Action.CHECKED:
+        return replace(outline, findings=note.findings)
+    if note.action is Action.ACKNOWLEDGED:
+        answered = {one.id: one for one in note.findings}
+        return replace(outline, findings=tuple(answered.get(one.id, one) for one in outline.findings))
+    return outline
 
 
 def _after_dispensation(outline: Outline, note: DispensationNote) -> Outline:

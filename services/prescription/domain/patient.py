@@ -63,13 +63,34 @@ def counts(verdict: Verdict, prescription: Prescription, patient: Patient, in_fo
     """Whether a verdict speaks of what is so now; if not, the check is asked for again.
 
     What came into force after the question is checked against this one in its turn; but a finding that
-    forbids something because of a prescription that has left no longer holds.
+    forbids something because of a prescription that has left no longer holds. Of what nobody signs yet all
+    must still be as it was.
     """
     asked = verdict.asked_with
+    if prescription.unsigned and not prescription.signing:
+        return asked == patient.asked_with(prescription)
     if (asked.content_version, asked.facts_version) != (prescription.content_version, patient.facts.version):
         return False
     blocking = still_blocking(verdict.findings)
     return all(one.other_prescription_id in (None, *in_force) for one in blocking)
+
+
+def is_current(prescription: Prescription, patient: Patient, knowledge_base: str | None) -> bool:
+    """Whether the stored check speaks of what is so now; `knowledge_base` is the one in use, if known."""
+    check = prescription.check
+    if check is None or prescription.check_asked is not None or prescription.outdated:
+        return False
+    known = knowledge_base in (None, check.knowledge_base_version)
+    return known and check.asked_with == patient.asked_with(prescription)
+
+
+def needs_asking(prescription: Prescription, patient: Patient, knowledge_base: str | None) -> bool:
+    """Whether its check is to be asked for again, because something besides its content has changed."""
+    if not prescription.unsigned or prescription.signing or not prescription.items:
+        return False
+    if prescription.check_asked is not None:
+        return prescription.check_asked != patient.asked_with(prescription)
+    return not is_current(prescription, patient, knowledge_base)
 
 
 def in_force_until(prescription: Prescription) -> datetime | None:

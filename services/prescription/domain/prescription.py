@@ -71,6 +71,31 @@ class Issue:
     policy: SafetyPolicy
 
 
+class CheckStatus(StrEnum):
+    """How the stored check stands to what it was made of (delphos-dialect 4.4)."""
+
+    NEVER_RUN = "never_run"
+    PENDING = "pending"
+    STALE = "stale"
+    CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A request that is answered when the check is stored, or given up at its deadline."""
+
+    occasion: Occasion
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a waiting request is told: the state as it stands, or why it came to nothing."""
+
+    waiting: Waiting
+    refused: tuple[str, str] | None = None
+
+
 class Said(StrEnum):
     """What pharmacies are told."""
 
@@ -111,6 +136,8 @@ class Prescription:
     `version` is what clients see. `revision` counts the history: every change writes at least one entry.
     `content_version` moves with what the safety check looks at. `particulars` (people, diagnoses and notes
     as they were when it was ordered) are carried for those who print, seal and show them; no rule reads them.
+    `outdated`: something that the stored check was made with has changed since. `waiting` are the requests
+    that end with the check under way; `answers` what those that have ended are told.
     """
 
     tenant_id: UUID
@@ -118,6 +145,10 @@ class Prescription:
     patient_id: UUID
     doctor_id: UUID
     api_version: str = "v1"
+    dialect: str = "osigu"
+    origin: str = "manual"
+    consultation_id: UUID | None = None
+    template_id: UUID | None = None
     prescription_type: str = "standard"
     status: Status = Status.DRAFT
     version: int = 0
@@ -126,12 +157,15 @@ class Prescription:
     created_at: datetime
     updated_at: datetime
     items: tuple[Item, ...] = ()
+    last_position: int = 0
     particulars: object = None
     notes: str | None = None
     valid_until: datetime | None = None
     code: str | None = None
     check: Verdict | None = None
     check_asked: AskedWith | None = None
+    outdated: bool = False
+    waiting: tuple[Waiting, ...] = ()
     acknowledgements: tuple[Acknowledgement, ...] = ()
     unmatched_keys: tuple[str, ...] = ()
     signature: Signature | None = None
@@ -145,6 +179,7 @@ class Prescription:
     issue: Issue | None = None
     unsaved: tuple[Entry, ...] = ()
     unsaid: tuple[Notice, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
     @property
     def column(self) -> Column:
@@ -165,9 +200,27 @@ class Prescription:
         return self.signature is not None and self.signature.status is SignatureStatus.PENDING
 
     @property
+    def unsigned(self) -> bool:
+        """Whether checks of it go by what is so now: visible, and nobody has signed it."""
+        return not self.hidden and self.status in _UNSIGNED
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """Those of the last stored check."""
         return self.check.findings if self.check else ()
+
+    @property
+    def check_status(self) -> CheckStatus:
+        """From the signature on it is frozen as current, and a cancellation leaves it as it was."""
+        was_signed = self.signature is not None and self.signature.signed_at is not None
+        if was_signed or self.status in _FROZEN:
+            return CheckStatus.CURRENT
+        if self.check_asked is not None:
+            return CheckStatus.PENDING
+        if self.check is None:
+            return CheckStatus.NEVER_RUN
+        fits = self.check.asked_with.content_version == self.content_version and not self.outdated
+        return CheckStatus.CURRENT if fits else CheckStatus.STALE
 
     @property
     def live_dispensation(self) -> Dispensation | None:
@@ -219,6 +272,15 @@ class Prescription:
             return "dispensed"
         return "cancelled" if self.status is Status.CANCELLED else "expired"
 
+    def read_as(self, version: int | None) -> None:
+        """Raise Refused unless it still stands as whoever asks has read it; None: they did not say."""
+        if version is not None and version != self.version:
+            raise Refused(
+                "version_mismatch",
+                "It has changed since it was read.",
+                details={"current_version": self.version},
+            )
+
     def cell(self, move: Move) -> Cell:
         """What the state table says of a move from here."""
         return STATE_TABLE[move, self.column]
@@ -265,8 +327,12 @@ class Prescription:
 
     def noted(self, occasion: Occasion, note: Note) -> Self:
         """The same prescription, with one more line in its history that clients' versions do not count."""
+        return self.besides(self, occasion, note)
+
+    def besides(self, changed: Self, occasion: Occasion, note: Note) -> Self:
+        """The changed prescription under the version that it has: one more line of the same commit."""
         entry = Entry(revision=self.revision + 1, version=self.version, occasion=occasion, note=note)
-        return replace(self, revision=self.revision + 1, unsaved=(*self.unsaved, entry))
+        return replace(changed, revision=self.revision + 1, unsaved=(*self.unsaved, entry))
 
     def _entry(self, changed: Self, occasion: Occasion, note: Note, *, version: int, revision: int) -> Entry:
         moved = note.action is Action.STATUS_CHANGED
@@ -295,6 +361,9 @@ class Prescription:
             stopped_by=told.ended_by if told and say.said is Said.STOPPED else None,
         )
 
+
+_UNSIGNED = frozenset({Status.DRAFT, Status.PENDING_REVIEW, Status.VALIDATED})
+_FROZEN = frozenset({Status.SIGNED, Status.SUBMITTED, Status.DISPENSED, Status.EXPIRED})
 
 # The words of the state table, as a client hears them.
 _WORDS = {

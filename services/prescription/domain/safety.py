@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 from uuid import UUID
 
 
@@ -38,12 +38,16 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A doctor has seen the finding with this key and answers for going on. It is never withdrawn."""
+    """A doctor has seen the finding with this key and answers for going on. It is never withdrawn.
+
+    `severity` is how grave the finding was then; unknown until a finding is met.
+    """
 
     key: str
     doctor_id: UUID
     at: datetime
     reason: str | None = None
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,16 @@ class Finding:
     @property
     def blocking(self) -> bool:
         return self.severity in BLOCKING
+
+    @property
+    def known_severity(self) -> Severity:
+        """How grave it was when somebody answered for it, else as it is: what is no graver continues it."""
+        answered = self.acknowledgement
+        return answered.severity or self.severity if answered else self.severity
+
+    def seen_again_as(self, found: Self) -> Self:
+        """What a later check says of the same: the id, the time and who answered for it stay."""
+        return replace(found, id=self.id, detected_at=self.detected_at, acknowledgement=self.acknowledgement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +123,7 @@ class Verdict:
 
     asked_with: AskedWith
     findings: tuple[Finding, ...]
-    knowledge_base_version: str
+    knowledge_base_version: str | None
     checked_at: datetime
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
     not_evaluated: tuple[NotEvaluated, ...] = ()
@@ -137,9 +151,9 @@ class KeyMaker:
         mac = hmac.new(self.secret, json.dumps(about).encode(), hashlib.sha256)
         return f"k1:{severity}:{mac.hexdigest()[:32]}"
 
-    def covering(self, finding: Finding) -> frozenset[str]:
-        """Every key whose acknowledgement covers the finding."""
-        return frozenset(self.key(finding, severity) for severity in at_or_above(finding.severity))
+    def covering(self, finding: Finding) -> Mapping[str, Severity]:
+        """Every key whose acknowledgement covers the finding, and the severity that it speaks of."""
+        return {self.key(finding, severity): severity for severity in at_or_above(finding.severity)}
 
     def keyed(self, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         """The findings with the key by which a doctor may answer for each."""
@@ -166,9 +180,10 @@ def answered_for(
     met: set[str] = set()
     answered = []
     for finding in findings:
-        covering = keys.covering(finding) & by_key.keys()
-        met |= covering
-        first = min((by_key[key] for key in covering), key=lambda one: one.at, default=None)
+        covering = {key: severity for key, severity in keys.covering(finding).items() if key in by_key}
+        met |= covering.keys()
+        answers = (replace(by_key[key], severity=severity) for key, severity in covering.items())
+        first = min(answers, key=lambda one: one.at, default=None)
         answered.append(replace(finding, acknowledgement=finding.acknowledgement or first))
     unmatched = tuple(dict.fromkeys(one.key for one in acknowledgements if one.key not in met))
     return tuple(answered), unmatched

@@ -3,10 +3,19 @@
 from services.prescription.handlers import (
     asked_by_pharmacies,
     asked_by_prescribers,
+    catalogue,
     issuing,
     refusing,
     told,
 )
 from services.prescription.handlers.registry import handlers
 
-__all__ = ["asked_by_pharmacies", "asked_by_prescribers", "handlers", "issuing", "refusing", "told"]
+__all__ = [
+    "asked_by_pharmacies",
+    "asked_by_prescribers",
+    "catalogue",
+    "handlers",
+    "issuing",
+    "refusing",
+    "told",
+]

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from contracts import values
+from contracts import drug_names, values
 from contracts.directory_events import PatientFactsChanged
+from contracts.drug_catalog import CatalogueProduct
 from contracts.message import Command
 from contracts.prescription_commands import (
     CancelDispensation,
@@ -197,6 +198,12 @@ def receipt(told: values.Receipt) -> Receipt:
     )
 
 
+def bare_names(told: CatalogueProduct) -> list[str]:
+    """The names by which an order may mean this product, without strength and form."""
+    names = (told.product.product_name, *told.product.names.values(), *told.synonyms)
+    return sorted({name for one in names if (name := drug_names.bare(one))})
+
+
 def _line(told: values.DispensationLine) -> Line:
     return Line(
         item_id=told.item_id,
@@ -204,7 +211,7 @@ def _line(told: values.DispensationLine) -> Line:
         quantity=told.quantity,
         price=told.price,
         taxes=told.taxes,
-        substitute=_product(told.substitute) if told.substitute else None,
+        substitute=product(told.substitute) if told.substitute else None,
         substitute_quantity=told.substitute_quantity,
         substitution_reason_enum=told.substitution_reason_enum,
         substitution_reason=told.substitution_reason,
@@ -213,15 +220,16 @@ def _line(told: values.DispensationLine) -> Line:
 
 
 def _item(order: values.ItemOrder, place: int) -> Item:
-    product = _product(order.product) if order.product else None
-    known = [one.ingredient for one in product.active_ingredients if one.ingredient] if product else []
+    linked = product(order.product) if order.product else None
+    known = linked.linked_ingredients if linked else ()
     return Item(
         id=order.item_id,
         position=place,
         medication_name=order.medication_name,
-        product=product,
+        product=linked,
+        cmed_medication_id=order.cmed_medication_id,
         active_ingredient=order.active_ingredient,
-        ingredients=tuple(known),
+        ingredients=known,
         match_status="linked" if known else "unmatched",
         quantity=order.quantity,
         unit=order.unit,
@@ -239,7 +247,7 @@ def _item(order: values.ItemOrder, place: int) -> Item:
     )
 
 
-def _product(told: values.Product) -> Product:
+def product(told: values.Product) -> Product:
     return Product(
         product_code=told.product_code,
         product_name=told.product_name,

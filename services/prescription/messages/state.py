@@ -152,6 +152,7 @@ def _ordered(item: Item) -> dict[str, object]:
     return {
         "item_id": item.id,
         "product": _product(item.product) if item.product else None,
+        "cmed_medication_id": item.cmed_medication_id,
         "medication_name": item.medication_name,
         "active_ingredient": item.active_ingredient,
         "quantity": item.quantity,
@@ -178,6 +179,10 @@ def _item(prescription: Prescription, item: Item) -> values.Item:
             "ingredients": item.ingredients,
             "match_status": item.match_status,
             "match_score": item.match_score,
+            "suggestions": item.suggestions,
+            "source_text": item.source_text,
+            "created_at": item.created_at,
+            "updated_at": item.updated_at,
             "dispensed_quantity": prescription.dispensed_quantity(item),
             "remaining_quantity": prescription.remaining_quantity(item),
             "substituted": any(

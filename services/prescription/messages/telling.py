@@ -224,15 +224,12 @@ def _facts(patient: Patient, besides: Sequence[values.Allergy]) -> values.Patien
 
 def _to_check(item: Item) -> ItemToCheck:
     product = item.product
-    linked = (
-        tuple(one.ingredient for one in product.active_ingredients if one.ingredient) if product else None
-    )
     return ItemToCheck(
         item_id=item.id,
         number=item.position,
         medication_name=item.medication_name,
         active_ingredient=item.active_ingredient,
-        linked_ingredients=linked,
+        linked_ingredients=product.linked_ingredients if product else None,
         atc_codes=tuple(one.atc_code for one in product.active_ingredients if one.atc_code)
         if product
         else (),

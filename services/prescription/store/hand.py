@@ -11,6 +11,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from contracts.drug_catalog import CatalogueRecord
 from services.prescription.domain.history import Entry
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
@@ -39,6 +40,8 @@ class Hand:
     """Patients whose row is to be written."""
     told: list[tuple[Place, tuple[Entry, ...]]] = field(default_factory=list)
     strikes: dict[Place, datetime | None] = field(default_factory=dict)
+    catalogue: list[CatalogueRecord] = field(default_factory=list)
+    """What has been told of the catalogue."""
 
 
 _hand: Final[ContextVar[Hand | None]] = ContextVar("hand", default=None)
@@ -146,6 +149,10 @@ def save_patient(conn: Connection, patient: Patient) -> None:
 def strike_at(conn: Connection, prescription: Prescription, due_at: datetime | None) -> None:
     """Set the clock of a prescription; None: it has nothing more to bring."""
     of(conn).strikes[prescription.tenant_id, prescription.id] = due_at
+
+
+def keep_of_catalogue(conn: Connection, record: CatalogueRecord) -> None:
+    of(conn).catalogue.append(record)
 
 
 async def _add_patients(conn: Connection, patients: Sequence[Patient]) -> None:

@@ -22,7 +22,7 @@ _facts: Final = TypeAdapter(Facts)
 _NO_ID: Final = UUID(int=0)
 
 # What is kept beside the state: in the content, in the history. Hidden, the history is kept with it.
-_BESIDE: Final = {"items", "particulars", "unsaved", "unsaid"}
+_BESIDE: Final = {"items", "particulars", "unsaved", "unsaid", "answers"}
 _BESIDE_HIDDEN: Final = _BESIDE - {"unsaved"}
 
 
@@ -36,8 +36,11 @@ def content(prescription: Prescription) -> str:
 
 
 def items_digest(prescription: Prescription) -> bytes:
-    """Of what the items say, not of which they are."""
-    said = tuple(replace(item, id=_NO_ID) for item in prescription.items)
+    """Of what the items say, not of which they are, or since when."""
+    said = tuple(
+        replace(item, id=_NO_ID, created_at=None, updated_at=None, changed_in=0)
+        for item in prescription.items
+    )
     return hashlib.sha256(_items.dump_json(said, exclude_none=True)).digest()
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import rows
+from services.prescription.store import releases, rows
 from services.prescription.store.beside import Place
 from services.prescription.store.hand import Hand, holds, of
 from shared import work
@@ -15,7 +15,10 @@ CLOCK = "clock"
 
 
 async def settle(conn: Connection) -> None:
-    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order."""
+    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order.
+
+    Last comes what was told of the catalogue: it has locks of its own.
+    """
     if not holds(conn):
         return
     hand = of(conn)
@@ -29,7 +32,12 @@ async def settle(conn: Connection) -> None:
         await _write_history(conn, hand)
     if hand.strikes:
         await _wind(conn, hand.strikes)
-    for written in (hand.moved, hand.changed, hand.new, hand.dropped, hand.told, hand.strikes):
+    if hand.catalogue:
+        await releases.keep(conn, hand.catalogue)
+    for written in (
+        *(hand.moved, hand.changed, hand.new, hand.dropped, hand.told, hand.strikes),
+        hand.catalogue,
+    ):
         written.clear()
 
 

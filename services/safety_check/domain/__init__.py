@@ -3,6 +3,7 @@
 from services.safety_check.domain.knowledge import Knowledge
 from services.safety_check.domain.tables import DATA, KnowledgeRefused, Tables
 from services.safety_check.domain.values import (
+    Allergy,
     Coverage,
     Finding,
     Item,
@@ -17,6 +18,7 @@ from services.safety_check.domain.verdict import check
 
 __all__ = [
     "DATA",
+    "Allergy",
     "Coverage",
     "Finding",
     "Item",

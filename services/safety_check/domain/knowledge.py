@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.drug_names import Name, Names, Resolution, resolve_item
-from services.safety_check.domain import routes, texts
+from services.safety_check.domain import groups, routes, texts
+from services.safety_check.domain.allergens import Allergens
 from services.safety_check.domain.tables import (
     Combination,
-    Group,
     Ingredient,
     KnowledgeRefused,
     RuleRow,
     Tables,
 )
 from services.safety_check.domain.texts import Texts
+from services.safety_check.domain.therapies import NO_KINDS, Kinds, Therapies
 from services.safety_check.domain.values import Item, Severity
 
 SUBJECTS_REMEMBERED_MAX: Final = 50_000
@@ -55,6 +56,7 @@ class Subject:
     local: bool = False
     assumed: bool = False
     combined: bool = False
+    kinds: Kinds = NO_KINDS
 
 
 class Knowledge:
@@ -64,13 +66,17 @@ class Knowledge:
         self.version: Final = tables.release
         self.ingredients: Final[Mapping[str, Ingredient]] = {i.id: i for i in tables.ingredients}
         self.names: Final = Names.of(_names(tables), tables.lookalikes)
+        self._lookalikes: Final = _by_member(tables.lookalikes)
         self._tables: Final = tables
         self._combinations: Final = _combinations(tables.combinations)
         self._owners: Final = {code: i for i in tables.ingredients for code in i.atc}
         self._by_code: Final = {c.code: c for c in tables.combinations}
         rows = (*tables.facts, *tables.rules)
         self._sides: Final = {side: n for n, side in enumerate(sorted({s for r in rows for s in (r.a, r.b)}))}
-        self._groups: Final = tuple(g for g in _flat(tables.groups) if g.name in self._sides)
+        every = tuple(groups.flat(tables.groups))
+        self._groups: Final = tuple(group for group in every if group.name in self._sides)
+        self.allergens: Final = Allergens(tables, every)
+        self.therapies: Final = Therapies(tables, every)
         self._rules: Final = self._compiled(tables)
         self._subjects: Final[dict[tuple[str, str], Subject]] = {}
 
@@ -94,7 +100,8 @@ class Knowledge:
             codes = self.ingredients[ingredient].atc
             fit = routes.fitting(codes, route)
             local = bool(fit) and all(map(routes.is_local, fit))
-            known = Subject((ingredient,), self._sides_of(fit, None if local else ingredient), local)
+            sides = self._sides_of(fit, None if local else ingredient)
+            known = Subject((ingredient,), sides, local, kinds=self.therapies.kinds(ingredient, fit))
             if len(self._subjects) < SUBJECTS_REMEMBERED_MAX:
                 self._subjects[ingredient, route] = known
         return known
@@ -128,6 +135,10 @@ class Knowledge:
     def shown(self, ingredient: str) -> str:
         return self.ingredients[ingredient].shown
 
+    def lookalikes(self, ingredient: str) -> tuple[str, ...]:
+        """What it must not be guessed for, nor be guessed instead of."""
+        return self._lookalikes.get(ingredient, ())
+
     def text(self, name: str) -> Texts:
         return texts.named(name, self._tables)
 
@@ -141,7 +152,7 @@ class Knowledge:
         named = {code[:length] for code in codes for length in _PREFIX_LENGTHS}
         if ingredient:
             named.add(ingredient)
-        named |= {group.name for group in self._groups if _holds(group, codes, ingredient)}
+        named |= {group.name for group in self._groups if groups.holds(group, codes, ingredient)}
         return tuple(sorted(self._sides[side] for side in named if side in self._sides))
 
     def _compiled(self, tables: Tables) -> dict[int, dict[int, tuple[Rule, ...]]]:
@@ -196,6 +207,14 @@ def _names(tables: Tables) -> Iterator[Name]:
                 yield Name(name, tuple(part[0] for part in combination.parts), "combination")
 
 
+def _by_member(pairs: Iterable[frozenset[str]]) -> Mapping[str, tuple[str, ...]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        for one in pair:
+            found[one] |= pair - {one}
+    return {one: tuple(sorted(others)) for one, others in found.items()}
+
+
 def _combinations(combinations: Iterable[Combination]) -> Mapping[str, tuple[Combination, ...]]:
     """By their first part: whoever holds a combination whole holds one of these."""
     found: defaultdict[str, tuple[Combination, ...]] = defaultdict(tuple)
@@ -203,24 +222,3 @@ def _combinations(combinations: Iterable[Combination]) -> Mapping[str, tuple[Com
         for ingredient in combination.parts[0]:
             found[ingredient] += (combination,)
     return dict(found)
-
-
-def _flat(groups: Iterable[Group]) -> Iterator[Group]:
-    """Groups without groups inside them."""
-    by_name = {group.name: group for group in groups}
-
-    def members(name: str, seen: tuple[str, ...]) -> tuple[str, ...]:
-        if name not in by_name or name in seen:
-            return (name,)
-        return tuple(m for one in by_name[name].include for m in members(one, (*seen, name)))
-
-    for group in by_name.values():
-        yield Group(group.name, members(group.name, ()), group.exclude)
-
-
-def _holds(group: Group, codes: tuple[str, ...], ingredient: str | None) -> bool:
-    if ingredient and ingredient in group.exclude:
-        return False
-    if ingredient and ingredient in group.include:
-        return True
-    return any(code.startswith(group.include) and not code.startswith(group.exclude) for code in codes)

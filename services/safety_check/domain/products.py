@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -21,7 +22,12 @@ _FIELDS: Final = (
     "national_code",
     "controlled_schedule",
     "manufacturer",
+    "tipo_produto",
+    "classe_terapeutica",
+    "codigo_ggrem",
 )
+_PRICES: Final = ("pf_17", "pmc_17")
+_PRICE: Final = re.compile(r"([0-9]{1,9})(?:[.,]([0-9]{1,4}))?")
 FIELD_CHARACTERS_MAX: Final = 2_000
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAMESPACE: Final = UUID("3f6e0a52-6d0c-5d0e-9a7b-0f1a3c5e7b92")
@@ -58,6 +64,8 @@ class CatalogueItem:
     electronic_allowed: bool
     marketed: bool
     synonyms: tuple[str, ...]
+    substance: str | None = None
+    prices: Mapping[str, Decimal | None] = field(default_factory=dict)
     unresolved: str | None = None
 
 
@@ -78,6 +86,8 @@ def catalogue_item(
         electronic_allowed=_yes(text, "electronic_allowed"),
         marketed=_yes(text, "marketed"),
         synonyms=_split(text.get("synonyms", "")),
+        substance=text.get("substance") or None,
+        prices={column: _price(text, column) for column in _PRICES},
         unresolved=unresolved,
     )
 
@@ -128,6 +138,17 @@ def _yes(text: Mapping[str, str], column: str) -> bool:
     if value not in ("yes", "no"):
         raise BadRow(column, "invalid_value")
     return value == "yes"
+
+
+def _price(text: Mapping[str, str], column: str) -> Decimal | None:
+    """Price lists write a comma as often as a point."""
+    value = text.get(column)
+    if not value:
+        return None
+    found = _PRICE.fullmatch(value)
+    if found is None:
+        raise BadRow(column, "invalid_format")
+    return Decimal(f"{found[1]}.{found[2] or 0}")
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -1,13 +1,16 @@
 """The items of an order with their ingredients found: what every family of rules starts from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Final
 
 from contracts.drug_names import Resolution
 from services.safety_check.domain import routes
 from services.safety_check.domain.knowledge import Knowledge, Subject
 from services.safety_check.domain.values import Item, Order
+
+NOT_UNDERSTOOD: Final = ("name_assumed", "ingredient_unresolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class ResolvedItem:
     prescription_id: str | None = None
     silence: str | None = None
     """Why nothing can be said of its interactions; None when something can."""
+    classed: bool = True
+    """Whether it is known what else does the same."""
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -69,8 +74,10 @@ def _resolved(item: Item, country: str, knowledge: Knowledge, other: str | None 
     combined = tuple(knowledge.combinations_in(found)) if len(found) > 1 else ()
     if resolution.assumed:
         guess = knowledge.subject(resolution.assumed, route)
-        subjects = (Subject(guess.ingredients, guess.sides, guess.local, assumed=True),)
-    return ResolvedItem(item, resolution, subjects, combined, other, _silence(resolution, knowledge))
+        subjects = (replace(guess, assumed=True),)
+    silence = _silence(resolution, knowledge)
+    classed = silence not in NOT_UNDERSTOOD and all(subject.kinds.levels for subject in subjects)
+    return ResolvedItem(item, resolution, subjects, combined, other, silence, classed)
 
 
 def _silence(resolution: Resolution, knowledge: Knowledge) -> str | None:

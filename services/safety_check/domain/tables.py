@@ -15,6 +15,7 @@ SEVERITIES: Final = frozenset({"none", "minor", "moderate", "major", "critical",
 MECHANISMS: Final = frozenset({"pharmacodynamic", "pharmacokinetic", "unspecified"})
 KINDS: Final = frozenset({"inn", "alias", "abbreviation", "brand"})
 _ATC: Final = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
+_PREFIX: Final = re.compile(r"[A-Z](?:\d\d(?:[A-Z](?:[A-Z](?:\d\d)?)?)?)?")
 
 
 class KnowledgeRefused(Exception):
@@ -85,6 +86,42 @@ class RuleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DuplicateRow:
+    """Of what kind two medicines do the same: within a prefix of level 4, or by two groups of one action."""
+
+    id: str
+    kind: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    severity: str
+    when: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllergenRow:
+    """A class that an allergy may be recorded to, with its names in three languages."""
+
+    name: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllergyRow:
+    """What an allergy to one thing says of another; `base` is as grave as the thing itself."""
+
+    id: str
+    recorded: tuple[str, ...]
+    item: tuple[str, ...]
+    exclude: tuple[str, ...]
+    result: str
+    reactions: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """The whole knowledge base of one release, checked."""
 
@@ -95,6 +132,9 @@ class Tables:
     groups: tuple[Group, ...]
     facts: tuple[RuleRow, ...]
     rules: tuple[RuleRow, ...]
+    duplicates: tuple[DuplicateRow, ...]
+    allergens: tuple[AllergenRow, ...]
+    allergies: tuple[AllergyRow, ...]
     lookalikes: tuple[frozenset[str], ...]
     phrases: Mapping[str, tuple[str, str]]
     texts: Mapping[tuple[str, str], tuple[str, str]]
@@ -110,6 +150,9 @@ class Tables:
             groups=tuple(map(_group, _rows(directory / "groups.csv"))),
             facts=tuple(map(_fact, _rows(directory / "interaction_facts.csv"))),
             rules=tuple(map(_rule, _rows(directory / "rules.csv"))),
+            duplicates=tuple(map(_duplicate, _rows(directory / "duplicates.csv"))),
+            allergens=tuple(map(_allergen, _rows(directory / "allergens.csv"))),
+            allergies=tuple(map(_allergy, _rows(directory / "allergies.csv"))),
             lookalikes=tuple(frozenset((r["a"], r["b"])) for r in _rows(directory / "lookalikes.csv")),
             phrases={row["en"]: (row["es"], row["pt"]) for row in _rows(directory / "phrases.csv")},
             texts={
@@ -130,6 +173,7 @@ def contradictions(tables: Tables) -> Iterator[str]:
     yield from _name_problems(tables, ids)
     yield from _combination_problems(tables, ids)
     yield from _rule_problems(tables, ids)
+    yield from _section_7_problems(tables, ids)
     yield from (
         f"lookalikes {'/'.join(sorted(pair))}: unknown, or no pair"
         for pair in tables.lookalikes
@@ -201,6 +245,22 @@ def _rule_problems(tables: Tables, ids: set[str]) -> Iterator[str]:
         yield from (f"rule {rule.a} x {rule.b}: unknown side {s}" for s in (rule.a, rule.b) if s not in known)
 
 
+def _section_7_problems(tables: Tables, ids: set[str]) -> Iterator[str]:
+    named = ids | {g.name for g in tables.groups}
+    yield from _twice((row.id for row in tables.duplicates), "duplicate rule {}: two rows")
+    yield from _twice((row.id for row in tables.allergies), "allergy rule {}: two rows")
+    yield from _twice((fold(n) for row in tables.allergens for n in row.names), "allergen {}: two classes")
+    for name, severity, members in (
+        *((f"duplicate rule {r.id}", r.severity, (*r.a, *r.b)) for r in tables.duplicates),
+        *((f"allergy rule {r.id}", r.result, (*r.recorded, *r.item, *r.exclude)) for r in tables.allergies),
+        *((f"allergen {r.name}", "base", (*r.include, *r.exclude)) for r in tables.allergens),
+    ):
+        if severity not in SEVERITIES | {"base"}:
+            yield f"{name}: severity {severity}"
+        unknown = [member for member in members if member not in named and not _PREFIX.fullmatch(member)]
+        yield from (f"{name}: {member} is in no table" for member in unknown)
+
+
 def _twice(values: Iterable[str], problem: str) -> Iterator[str]:
     seen: set[str] = set()
     for value in values:
@@ -261,6 +321,28 @@ def _rule(row: Mapping[str, str]) -> RuleRow:
         row["evidence"],
         row["source"],
         decided=row["decided"] == "yes",
+    )
+
+
+def _duplicate(row: Mapping[str, str]) -> DuplicateRow:
+    a, b = tuple(row["a"].split()), tuple(row["b"].split())
+    return DuplicateRow(row["id"], row["kind"], a, b, row["severity"], row["when"], row["source"])
+
+
+def _allergen(row: Mapping[str, str]) -> AllergenRow:
+    names = tuple(name for language in ("en", "es", "pt") for name in _split(row[language]))
+    return AllergenRow(row["class"], tuple(row["include"].split()), tuple(row["exclude"].split()), names)
+
+
+def _allergy(row: Mapping[str, str]) -> AllergyRow:
+    return AllergyRow(
+        row["id"],
+        tuple(row["recorded"].split()),
+        tuple(row["item"].split()),
+        tuple(row["exclude"].split()),
+        row["result"],
+        _split(row["reactions"]),
+        row["source"],
     )
 
 

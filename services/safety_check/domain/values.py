@@ -29,6 +29,16 @@ class Item:
     linked: tuple[str, ...] = ()
     atc_codes: tuple[str, ...] = ()
     route: str | None = None
+    as_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Allergy:
+    """One recorded allergy in the record's words; `severity` as it was recorded, "" when nobody knows it."""
+
+    text: str
+    severity: str = ""
+    reaction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +51,12 @@ class OtherPrescription:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All that one check looks at; `allergies` are the recorded allergens, in the record's words."""
+    """All that one check looks at."""
 
     country: str
     items: tuple[Item, ...]
     others: tuple[OtherPrescription, ...] = ()
-    allergies: tuple[str, ...] = ()
+    allergies: tuple[Allergy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
