@@ -21,7 +21,10 @@ from services.prescription import store
 from services.prescription.domain import history
 from services.prescription.domain.history import Action
 from services.prescription.domain.state_table import Status
+from services.prescription.store import remembered
+from services.prescription.store import rows as stored
 from shared import clock
+from shared.database import transaction
 from tests.infrastructure import until
 from tests.service import prescriptions as some
 from tests.service.prescriptions import CLINIC, CRITICAL, ID, NOON, PATIENT, Service, names, only
@@ -99,6 +102,36 @@ async def test_its_history_is_written_at_the_last_step_and_leads_to_its_state(se
     assert [one.revision for one in entries] == list(range(1, len(entries) + 1))
     assert [one.what for one in changed.history] == [one.note.action for one in entries[:-1]]
     assert changed.prescription.revision == changed.history[-1].revision
+
+
+async def test_what_is_remembered_of_each_step_is_what_its_row_says(service):
+    said = [some.issue()]
+
+    for _ in range(3):
+        asked = await service.hears(*said)
+        async with transaction(service.pool) as conn:
+            known = remembered.among([(CLINIC, ID)])
+            row = await conn.fetchrow("SELECT content, state FROM prescription")
+        assert known == {(CLINIC, ID): stored.prescription(row)}
+        said = [some.verdict(one) for one in only(asked, SafetyCheckRequested)]
+        said += [some.sealed(one) for one in only(asked, SealRequested)]
+
+    assert known[CLINIC, ID].status is Status.SUBMITTED
+
+
+async def test_what_another_process_has_changed_is_read_anew(service):
+    await service.issues(some.issue())
+    await service.pool.execute(
+        """
+        UPDATE prescription
+           SET revision = revision + 1,
+               state = state::jsonb || jsonb_build_object('revision', revision + 1, 'notes', 'INR weekly.')
+        """
+    )
+
+    answer = await service.answer(some.void())
+
+    assert answer.prescription.notes == "INR weekly."
 
 
 async def test_what_a_check_is_asked_with_comes_from_the_order_and_the_patients_record(service):

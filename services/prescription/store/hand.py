@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from contracts.drug_catalog import CatalogueRecord
 from services.prescription.domain.history import Entry
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
-from services.prescription.store import beside, rows
+from services.prescription.store import beside, remembered, rows
 from services.prescription.store.beside import Beside, Place
 from shared import clock
 from shared.database import Connection
@@ -40,6 +40,8 @@ class Hand:
     """Patients whose row is to be written."""
     told: list[tuple[Place, tuple[Entry, ...]]] = field(default_factory=list)
     strikes: dict[Place, datetime | None] = field(default_factory=dict)
+    secret: bytes | None = None
+    """The installation's, once it was asked for."""
     catalogue: list[CatalogueRecord] = field(default_factory=list)
     """What has been told of the catalogue."""
 
@@ -75,8 +77,10 @@ async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Seq
     if asked:
         # A statement of its own, with the patients locked: the one that waits for locks sees what was before.
         hand.in_force = await beside.read(conn, sorted(asked), clock.now())
-    for row in await _lock_prescriptions(conn, prescriptions) if prescriptions else ():
-        hand.prescriptions[row["tenant_id"], row["id"]] = rows.prescription(row)
+    known = remembered.among(prescriptions)
+    for row in await _lock_prescriptions(conn, prescriptions, known) if prescriptions else ():
+        place = row["tenant_id"], row["id"]
+        hand.prescriptions[place] = known[place] if row["state"] is None else rows.prescription(row)
         if row["suspended"]:
             hand.suspended.add((row["tenant_id"], row["doctor_id"]))
     _hand.set(hand)
@@ -205,7 +209,10 @@ async def _lock_patients(
     )
 
 
-async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequence[Record]:
+async def _lock_prescriptions(
+    conn: Connection, places: Sequence[Place], known: Mapping[Place, Prescription]
+) -> Sequence[Record]:
+    """Content and state come only of those that are not known at their present revision."""
     chosen = sorted(set(places))
     return await conn.fetch(
         """
@@ -214,13 +221,16 @@ async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequ
                  FROM doctor
                 WHERE (tenant_id, id) = (held.tenant_id, held.doctor_id)
                   AND NOT active) AS suspended
-          FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
+          FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS w (tenant_id, id, known)
          CROSS JOIN LATERAL (
-               SELECT tenant_id, id, doctor_id, content, state
+               SELECT tenant_id, id, doctor_id,
+                      CASE WHEN revision IS DISTINCT FROM w.known THEN content END AS content,
+                      CASE WHEN revision IS DISTINCT FROM w.known THEN state END AS state
                  FROM prescription
                 WHERE (tenant_id, id) = (w.tenant_id, w.id)
                   FOR NO KEY UPDATE) AS held
         """,
         [tenant_id for tenant_id, _ in chosen],
         [id for _, id in chosen],
+        [known[place].revision if place in known else None for place in chosen],
     )

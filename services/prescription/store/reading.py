@@ -43,8 +43,11 @@ async def still_in_force(
 
 async def finding_secret(conn: Connection) -> bytes:
     """The installation's secret, without which nobody can make the key of a finding."""
-    secret: bytes = await conn.fetchval("SELECT secret FROM installation")
-    return secret
+    in_hand = hand.of(conn)
+    if in_hand.secret is None:
+        in_hand.secret = await conn.fetchval("SELECT secret FROM installation")
+        assert in_hand.secret is not None
+    return in_hand.secret
 
 
 async def history(conn: Connection, tenant_id: UUID, prescription_id: UUID) -> tuple[Entry, ...]:

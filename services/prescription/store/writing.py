@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import releases, rows
+from services.prescription.store import releases, remembered, rows
 from services.prescription.store.beside import Place
 from services.prescription.store.hand import Hand, holds, of
 from shared import work
@@ -88,6 +88,7 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
     )
+    remembered.once_committed(changed)
 
 
 async def _delete(conn: Connection, places: list[Place]) -> None:
