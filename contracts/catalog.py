@@ -11,11 +11,18 @@ from contracts import consultation_events as consultations
 from contracts import dispense_events as dispense
 from contracts import dispense_report_outcomes as report_outcomes
 from contracts import dispense_reports as reports
+from contracts import drafting_commands as drafting
 from contracts import drug_catalog as drugs
 from contracts import notification_commands, notification_events, safety_check_events, signing_events
 from contracts import prescription_commands as commands
 from contracts import prescription_events as events
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts import record_commands as records
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+    RecordCommandRefused,
+    RecordCommandSucceeded,
+)
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from contracts.message import Message
 
@@ -92,6 +99,17 @@ _ALL: Final = (
         commands.UpdateDispensation,
         commands.CompleteDispensation,
         commands.CancelDispensation,
+        drafting.SaveAsTemplate,
+        records.PutConsultation,
+        records.DeleteTemplate,
+        drafting.CreatePrescription,
+        drafting.ChangeMetadata,
+        drafting.AddItem,
+        drafting.ChangeItem,
+        drafting.RemoveItem,
+        drafting.CheckSafety,
+        drafting.AcknowledgeFindings,
+        drafting.ChangeStatus,
         purpose="What a client asks for.",
     ),
     _topic(
@@ -108,6 +126,8 @@ _ALL: Final = (
         {"gateway"},
         CommandSucceeded,
         CommandRefused,
+        RecordCommandSucceeded,
+        RecordCommandRefused,
         purpose="The one answer to each command.",
     ),
     _topic(
@@ -126,6 +146,8 @@ _ALL: Final = (
         events.SealRequested,
         events.PrescriptionChanged,
         events.DeliveryRequested,
+        events.ConsultationChanged,
+        events.TemplateChanged,
         purpose="What became true of a prescription.",
     ),
     _topic(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
@@ -14,6 +14,7 @@ from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueRel
 from contracts.values import ActiveIngredient, Doctor, Product
 from services.gateway.api.app import create_app
 from services.gateway.api.context import Gateway
+from services.gateway.auth.api_keys import KeyDoor
 from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.commands import Commands
@@ -40,6 +41,10 @@ DOCTOR_CLIENT = "norte-doctor"
 CLINIC_CLIENT = "norte-clinic"
 OTHER_CLIENT = "sul-clinic"
 PHARMACY_CLIENT = "sol"
+KEY = "norte-key"
+READING_KEY = "norte-reader"
+WRITING_KEY = "norte-writer"
+OTHER_KEY = "sul-key"
 
 MARTA = Doctor(
     doctor_id=UUID("018f0000-0000-7000-8000-000000000001"),
@@ -91,6 +96,7 @@ class Serving:
     tenants: dict[str, UUID] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
 
     async def token(self, client: str, **parameters: str) -> httpx.Response:
         form = {"grant_type": "client_credentials"} | parameters
@@ -110,9 +116,18 @@ class Serving:
         headers = {"Idempotency-Key": key} if key is not None else {}
         return await self.ask(client, "POST", path, json=body, headers=headers)
 
+    async def call(self, key: str | None, method: str, path: str, **request: object) -> httpx.Response:
+        """As the holder of an API key, in the second dialect; a body is `json` or `content`."""
+        headers = dict(request.pop("headers", {}))  # type: ignore[call-overload]
+        if key is not None:
+            headers["x-api-key"] = self.keys.get(key, key)
+        return await self.http.request(method, path, headers=headers, **request)  # type: ignore[arg-type]
+
 
 @asynccontextmanager
-async def serving(made: Database, *, limits: Limits | None = None) -> AsyncIterator[Serving]:
+async def serving(
+    made: Database, *, limits: Limits | None = None, calls: Mapping[str, int] | None = None
+) -> AsyncIterator[Serving]:
     """A gateway with two clinics and a pharmacy, but without a catalogue."""
     chosen = settings(made.url)
     owner = await database.open_pool(made.url, role=chosen.database_role, max_size=4)
@@ -121,7 +136,9 @@ async def serving(made: Database, *, limits: Limits | None = None) -> AsyncItera
         await data_keys.read(conn, DATA_KEY, now=clock.now())
     async with Commands(pool=pool, owner=owner, settings=chosen) as commands:
         door = Door(owner, chosen)
-        gateway = Gateway(chosen, pool, owner, door, Grants(owner, door, chosen), commands, Well())
+        gateway = Gateway(
+            chosen, pool, owner, door, Grants(owner, door, chosen), commands, Well(), KeyDoor(owner, chosen)
+        )
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[Gateway]:
@@ -134,13 +151,13 @@ async def serving(made: Database, *, limits: Limits | None = None) -> AsyncItera
             httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http,
         ):
             made_here = Serving(http, owner, pool, chosen, Deliver(handlers, owner), gateway)
-            await provide(made_here, limits or Limits())
+            await provide(made_here, limits or Limits(), calls or CALLS)
             yield made_here
     await pool.close()
     await owner.close()
 
 
-async def provide(on: Serving, limits: Limits) -> None:
+async def provide(on: Serving, limits: Limits, calls: Mapping[str, int]) -> None:
     """The providers and clients that the tests know, by an operator's commands."""
     async with database.transaction(on.owner) as conn:
         for slug in (NORTE, SUL, SOL):
@@ -157,6 +174,23 @@ async def provide(on: Serving, limits: Limits) -> None:
             )
             assert secret is not None
             on.secrets[client] = secret
+        for name, slug, permissions in (
+            (KEY, NORTE, provisioning.PERMISSIONS),
+            (READING_KEY, NORTE, ("prescriptions:read",)),
+            (WRITING_KEY, NORTE, ("prescriptions:write",)),
+            (OTHER_KEY, SUL, provisioning.PERMISSIONS),
+        ):
+            on.keys[name] = key = provisioning.new_key(on.settings.environment)
+            await provisioning.save_key(conn, on.tenants[slug], name, key, permissions=permissions)
+        for slug in (NORTE, SUL):
+            for window in ("minute", "hour", "day"):
+                await provisioning.set_setting(
+                    conn, on.tenants[slug], f"requests_per_{window}", str(calls[window])
+                )
+
+
+CALLS = {"minute": 1_000_000, "hour": 10_000_000, "day": 100_000_000}
+"""How often the API keys of a test's tenants may be used."""
 
 
 def product(code: str, english: str, spanish: str, portuguese: str, *ingredients: str) -> CatalogueProduct:

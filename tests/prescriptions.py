@@ -15,7 +15,9 @@ from contracts.values import (
     DispensationLine,
     DispensationStatus,
     Doctor,
+    FieldChange,
     FindingText,
+    HistoryEntry,
     Item,
     KeyedFinding,
     Patient,
@@ -208,6 +210,19 @@ def refused(code: str, **changes: Any) -> CommandRefused:
 
 
 def changed(state: Prescription) -> PrescriptionChanged:
+    """As it is told, with a line of history that says what the notes were before."""
+    entry = HistoryEntry(
+        revision=state.revision,
+        at=AT,
+        what="metadata_changed",
+        actor="clinic-ehr",
+        data={"version": state.version, "actor_type": "api_key", "dialect": "osigu"},
+        changes=(FieldChange(field="notes", old=state.notes, new=state.patient.first_name),),
+    )
     return PrescriptionChanged(
-        tenant_id=TENANT, prescription_id=PRESCRIPTION, change="issued", prescription=state
+        tenant_id=state.tenant_id,
+        prescription_id=state.prescription_id,
+        change="issued",
+        prescription=state,
+        history=(entry,),
     )

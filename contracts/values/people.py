@@ -45,6 +45,7 @@ class Patient(Value):
     patient_id: UUID
     facts_version: int = Field(ge=1, default=1)
     first_name: Text
+    """Blank without a name; the whole name where its parts are not known (delphos-dialect 12.1)."""
     last_name: Text | None = None
     second_last_name: Text | None = None
     document_type: str | None = None
@@ -57,6 +58,8 @@ class Patient(Value):
     area_code: int | None = None
     phone_number: str | None = None
     email_address: str | None = None
+    preferred_language: str | None = None
+    """What documents for them are written in; the provider's language where it is not known."""
     allergies: tuple[Allergy, ...] = ()
 
     @property

@@ -16,6 +16,7 @@ import uvloop
 
 from services.gateway.api.app import create_app
 from services.gateway.api.context import Gateway
+from services.gateway.auth.api_keys import KeyDoor
 from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.keys import VERIFIES_AFTER, WrongSecretKey
@@ -33,6 +34,7 @@ from shared.topics import WrongTopics
 UNREVEALED_KEPT: Final = timedelta(days=7)
 TIDY_SECONDS: Final = 3_600.0
 TIDY_ROWS_MAX: Final = 10_000
+USES_NOTED_SECONDS: Final = 5.0
 STOP_SECONDS_MAX: Final = 15
 KEEP_ALIVE_SECONDS: Final = 75
 
@@ -52,15 +54,21 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
         door = Door(running.pool, settings)
         await door.token_keys()
         reports.entrance.open(door, settings.base_url)
-        tidying = asyncio.create_task(_tidy(running.pool))
+        key_door = KeyDoor(running.pool, settings)
+        tasks = [
+            asyncio.create_task(_tidy(running.pool)),
+            asyncio.create_task(_note_uses(key_door)),
+        ]
         grants = Grants(running.pool, door, settings)
         # What has been loaded by now is never garbage; to search it again and again costs 4 % of the time.
         gc.collect()
         gc.freeze()
         try:
-            yield Gateway(settings, pool, running.pool, door, grants, commands, running)
+            yield Gateway(settings, pool, running.pool, door, grants, commands, running, key_door)
         finally:
-            tidying.cancel()
+            for task in tasks:
+                task.cancel()
+            await _noted(key_door)
 
 
 @contextlib.asynccontextmanager
@@ -123,6 +131,20 @@ async def _tidy(pool: Pool) -> None:
             await requests.prune(pool, now=now)
         except Exception as error:
             log.warning("tidying_interrupted", **telemetry.failure(error))
+
+
+async def _note_uses(key_door: KeyDoor) -> None:
+    """Write down what API keys were used, every few seconds."""
+    while True:
+        await asyncio.sleep(USES_NOTED_SECONDS)
+        await _noted(key_door)
+
+
+async def _noted(key_door: KeyDoor) -> None:
+    try:
+        await key_door.note_uses()
+    except Exception as error:
+        log.warning("key_uses_not_noted", **telemetry.failure(error))
 
 
 def main() -> None:

@@ -22,7 +22,9 @@ class Settings(ServiceSettings):
     """What encrypts the keys of patients' data at rest, the same on all instances; older ones after it, until
     `rotate-data-key` has put everything under the first."""
 
-    environment: Literal["sandbox", "production"] = "sandbox"
+    environment: Literal["sandbox", "staging", "development", "production"] = "sandbox"
+    """What tokens and API keys are bound to; `sandbox` and `staging` have keys of one kind."""
+
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     token_algorithm: Literal["ES256", "RS256"] = "ES256"

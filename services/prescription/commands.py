@@ -1,36 +1,148 @@
-"""Carrying a decision out: the row, its patient, its clock, and who is told."""
+"""What every command brings with it: what it is decided on, and who hears of what was decided."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from contracts import values
+from contracts.prescription_commands import PrescriptionCommand
+from contracts.prescription_events import SafetyCheckRequested
 from services.prescription import store
+from services.prescription.domain import checking, issuing, signing, waiting
 from services.prescription.domain import clock as clockwork
-from services.prescription.domain import issuing
-from services.prescription.domain.patient import in_force_until
+from services.prescription.domain import patient as patients
+from services.prescription.domain.history import Occasion
+from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
 from services.prescription.messages import reading, state, telling
-from shared import clock
+from shared import clock, ids
 from shared.database import Connection
 from shared.outbox import Outbox
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command in hand: the prescription as it is stored, as it is at this moment, and the occasion."""
+
+    before: Prescription
+    prescription: Prescription
+    now: Occasion
+
+
+def take_up(
+    conn: Connection,
+    command: PrescriptionCommand,
+    *,
+    named: Callable[[Prescription], object] | None = None,
+) -> Asked:
+    """What the command is about. Raises NotFound; Refused when it comes too late or has read another version.
+
+    `named` finds what else the command is made on; that is missed before any version is compared.
+    """
+    now = reading.in_time(command, clock.now())
+    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    prescription = clockwork.as_of(before, now.at)
+    if named is not None:
+        named(prescription)
+    prescription.read_as(command.expected_version)
+    return Asked(before, prescription, now)
+
+
+def announce_new(outbox: Outbox, draft: Prescription) -> values.Prescription:
+    """Tell of a draft that was not there before; it has no clock yet."""
+    whole = state.whole(draft)
+    outbox.announce(telling.changed(whole, draft.unsaved))
+    return whole
+
+
+async def checked_again(
+    conn: Connection, asked: Asked, edited: Prescription
+) -> tuple[Prescription, list[SafetyCheckRequested]]:
+    """What was edited, with the check of it asked for where the edit makes it necessary."""
+    patient = store.patient(conn, edited.tenant_id, edited.patient_id)
+    after = checking.after_edit(edited, patient.asked_with(edited), asked.now, since=asked.prescription)
+    return after, await question(conn, edited, after, patient, asked.now)
+
+
+async def question(
+    conn: Connection, before: Prescription, after: Prescription, patient: Patient, now: Occasion
+) -> list[SafetyCheckRequested]:
+    """What safety-check is asked, where something has come up to be asked."""
+    if after.check_asked is None or after.revision == before.revision:
+        return []
+    others = await store.in_force(conn, after, now.at)
+    return [telling.check_requested(after, patient, others)]
+
+
 def carry_out(
-    conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
+    conn: Connection,
+    outbox: Outbox,
+    before: Prescription,
+    after: Prescription,
+    *,
+    refusal: Refused | None = None,
 ) -> values.Prescription:
-    """Save it, tell views and pharmacies, and set its clock; nothing of the kind where nothing changed."""
-    whole = carry_out_by_clock(conn, outbox, before, after)
+    """Save it, tell views and pharmacies, and set its clock; nothing of the kind where nothing changed.
+
+    Whoever waits for a check or a signature that comes to its end with this is answered: `refusal` says why
+    there is no signature, where the state alone does not.
+    """
+    after = waiting.overtaken(after)
+    whole = carry_out_by_clock(conn, outbox, before, after, refusal=refusal)
     wind(conn, before, after)
     return whole
 
 
 def carry_out_by_clock(
-    conn: Connection, outbox: Outbox, before: Prescription, after: Prescription
+    conn: Connection,
+    outbox: Outbox,
+    before: Prescription,
+    after: Prescription,
+    *,
+    refusal: Refused | None = None,
 ) -> values.Prescription:
     """The same for the clock itself, which winds itself."""
+    after = waiting.overtaken(after)
     whole = state.whole(after)
     if after.revision > before.revision:
         _save(conn, before, after)
-        outbox.announce(telling.changed(whole, after.unsaved), *telling.public(after, after.unsaid))
+        outbox.announce(
+            telling.changed(whole, after.unsaved),
+            *telling.public(after, after.unsaid),
+            *(telling.answer(whole, one, after.updated_at) for one in after.answers),
+        )
+        _answer_signer(outbox, before, after, whole, refusal)
     return whole
+
+
+def _answer_signer(
+    outbox: Outbox,
+    before: Prescription,
+    after: Prescription,
+    whole: values.Prescription,
+    refusal: Refused | None,
+) -> None:
+    request = signing.ended(before, after)
+    if request is None or request.occasion.request_id is None:
+        return
+    if refusal is None:
+        refusal = signing.refusal(before, after)
+    if refusal is None:
+        outbox.announce(telling.succeeded(whole, request.occasion.request_id))
+    else:
+        outbox.announce(
+            telling.refused_later(whole, request.occasion.request_id, refusal, now=after.updated_at)
+        )
+
+
+def deliver_at_issue(
+    outbox: Outbox, whole: values.Prescription, *, wish: values.Policy, address: str | None
+) -> None:
+    """Have it mailed to its patient where the provider wishes so and there is an address."""
+    if wish.deliver_on_issue == "EMAIL" and address:
+        outbox.announce(
+            telling.delivery_requested(whole, delivery_id=ids.new(), channel="EMAIL", address=address)
+        )
 
 
 def keep_hidden(conn: Connection, before: Prescription, after: Prescription) -> None:
@@ -49,11 +161,12 @@ def refuse_issue(conn: Connection, outbox: Outbox, prescription: Prescription, r
 
 
 def _save(conn: Connection, before: Prescription, after: Prescription) -> None:
-    """Save it; its patient learns when it comes into force or leaves it."""
-    store.save(conn, after)
+    """Save it; its patient learns when it comes into force or leaves it, which its own check outlasts."""
     if (in_force_until(before) is None) is not (in_force_until(after) is None):
         patient = store.patient(conn, after.tenant_id, after.patient_id)
         store.save_patient(conn, patient.entered_or_left())
+        after = patients.current_after_all(after, patient)
+    store.save(conn, after)
 
 
 def wind(conn: Connection, before: Prescription | None, after: Prescription) -> None:

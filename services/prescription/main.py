@@ -1,5 +1,8 @@
 """Moves each prescription from order to end: decides what may happen to it, and tells whoever needs it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from services.prescription import store
 from services.prescription.handlers import handlers
 from services.prescription.settings import Settings
@@ -10,7 +13,13 @@ from shared.service import run
 
 def main() -> None:
     """Runs the service until it is told to stop."""
-    run(handlers, Settings.from_environment("PRESCRIPTION"), works=works, ready=_has_catalogue)
+    settings = Settings.from_environment("PRESCRIPTION")
+    run(handlers, settings, works=works, resources=_its_pool, ready=_has_catalogue)
+
+
+@asynccontextmanager
+async def _its_pool(pool: Pool) -> AsyncIterator[Pool]:
+    yield pool
 
 
 async def _has_catalogue(pool: Pool) -> bool:

@@ -1,25 +1,30 @@
-"""What time brings to prescriptions: the end of a claim, of a validity, or of a request."""
+"""What nobody asks of a prescription: what time brings it, and a new check because something has changed."""
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from services.prescription import store
-from services.prescription.commands import carry_out_by_clock, refuse_issue
+from services.prescription.commands import carry_out, carry_out_by_clock, question, refuse_issue
+from services.prescription.domain import checking, issuing, patient, waiting
 from services.prescription.domain import clock as clockwork
-from services.prescription.domain import issuing
+from services.prescription.domain.history import Occasion
+from services.prescription.store.unsigned import RECHECK, RECHECK_ALL
 from services.prescription.store.writing import CLOCK
-from shared import clock
-from shared.database import Connection
+from shared import clock, outbox, telemetry
+from shared.database import Connection, Pool, transaction
 from shared.outbox import Outbox
 from shared.work import Finish, Job, Works
 
 AT_ONCE_MAX: Final = 20
+PATIENTS_AT_ONCE_MAX: Final = 4
+PIECE: Final = 500
+"""Patients that one transaction has checked again."""
 
 works = Works("prescription")
 
 
 @works.on(CLOCK, concurrency=AT_ONCE_MAX)
-async def strike(job: Job, resources: Any) -> Finish:
+async def strike(job: Job, pool: Pool) -> Finish:
     """Bring a prescription what is due to it, and wind its clock for what comes next."""
     assert job.prescription_id is not None
     prescription_id: UUID = job.prescription_id
@@ -31,7 +36,8 @@ async def strike(job: Job, resources: Any) -> Finish:
             return  # An issue that was refused in the meantime.
         after = before
         if not before.hidden:
-            after = clockwork.as_of(before, clock.now())
+            now = Occasion(at=clock.now())
+            after = waiting.given_up(clockwork.as_of(before, now.at), now)
             carry_out_by_clock(conn, outbox, before, after)
         due_at = clockwork.next_due(after)
         if before.hidden and due_at is not None and due_at <= clock.now():
@@ -41,3 +47,51 @@ async def strike(job: Job, resources: Any) -> Finish:
         await store.settle(conn)
 
     return finish
+
+
+@works.on(RECHECK, concurrency=PATIENTS_AT_ONCE_MAX)
+async def recheck(job: Job, pool: Pool) -> Finish:
+    """Ask again about what a patient has unsigned, each in its own transaction; what is current stays."""
+    patient_id = UUID(job.payload["patient_id"])
+    async with transaction(pool) as conn:
+        unsigned = await store.unsigned_of(conn, job.tenant_id, patient_id)
+    for id in unsigned:
+        async with transaction(pool) as conn:
+            said = Outbox(traceparent=telemetry.traceparent())
+            await _check_again(conn, said, job.tenant_id, id)
+            await outbox.write(conn, said.rows)
+    return _nothing_more
+
+
+@works.on(RECHECK_ALL)
+async def recheck_all(job: Job, pool: Pool) -> Finish:
+    """The next patients who have something unsigned, until there are no more."""
+    after = UUID(job.payload["tenant_id"]), UUID(job.payload["patient_id"])
+
+    async def finish(conn: Connection, outbox: Outbox) -> None:
+        patients = await store.patients_with_unsigned(conn, after, limit=PIECE)
+        await store.check_again(conn, patients, at=clock.now())
+        if len(patients) == PIECE:
+            await store.check_all_again(conn, job.key, after=patients[-1], at=clock.now())
+
+    return finish
+
+
+async def _check_again(conn: Connection, said: Outbox, tenant_id: UUID, prescription_id: UUID) -> None:
+    await store.hold(conn, [], [(tenant_id, prescription_id)])
+    before = store.find(conn, tenant_id, prescription_id)
+    if before is None:
+        return
+    known = store.patient(conn, tenant_id, before.patient_id)
+    if not patient.needs_asking(before, known, store.knowledge_base(conn)):
+        return
+    now = Occasion(at=clock.now())
+    asking = checking.again(before, known.asked_with(before), now)
+    to_ask = await question(conn, before, asking, known, now)
+    carry_out(conn, said, before, asking)
+    said.announce(*to_ask)
+    await store.settle(conn)
+
+
+async def _nothing_more(conn: Connection, outbox: Outbox) -> None:
+    """The row alone is left to end; a change that came meanwhile keeps it."""

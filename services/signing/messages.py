@@ -23,6 +23,7 @@ from services.signing.domain.content import (
 )
 from services.signing.domain.faults import Fault
 from services.signing.domain.keys import SealKey
+from services.signing.domain.rx_sign import TREATMENT_DAYS_MAX
 from services.signing.domain.seal import Seal
 
 FAULTS_TOLD_MAX: Final = 100
@@ -108,7 +109,7 @@ def _document(event: SealRequested) -> Document:
 def _patient(patient: values.Patient) -> Patient:
     born = patient.date_of_birth
     return Patient(
-        given_names=patient.first_name,
+        given_names=patient.first_name or None,
         first_surname=patient.last_name,
         second_surname=patient.second_last_name,
         birth_date=None if born is None else born.isoformat(),
@@ -156,8 +157,8 @@ def _item(item: values.ItemOrder, number: int) -> Item:
     return Item(
         item_id=str(item.item_id),
         item_no=number,
-        description=product.product_name or item.medication_name,
-        active_ingredients=_ingredients(product),
+        description=_description(item, product),
+        active_ingredients=_ingredients(item, product),
         national_code=product.national_code,
         strength=product.strength,
         form=product.presentation,
@@ -169,15 +170,32 @@ def _item(item: values.ItemOrder, number: int) -> Item:
         dose_amount=item.dose_amount,
         dose_unit=item.dose_unit,
         frequency=item.frequency if item.posology else None,
-        treatment_days=item.duration_days,
+        treatment_days=_days(item),
         substitution_allowed=item.substitution_allowed,
         instructions=item.instructions if item.posology else None,
         controlled_list=product.controlled_schedule,
     )
 
 
-def _ingredients(product: values.Product) -> tuple[str, ...] | None:
-    return tuple(one.name for one in product.active_ingredients) or None
+def _in_parts(item: values.ItemOrder) -> bool:
+    """Whether it comes from the dialect that has an item's instruction in parts, and its name as written."""
+    return item.posology is None
+
+
+def _description(item: values.ItemOrder, product: values.Product) -> str:
+    return item.medication_name if _in_parts(item) else product.product_name or item.medication_name
+
+
+def _ingredients(item: values.ItemOrder, product: values.Product) -> tuple[str, ...] | None:
+    """Those it was checked by where its name was resolved, else the product's own; None where unmatched."""
+    named = tuple(one.name for one in product.active_ingredients)
+    return (item.ingredients if _in_parts(item) and item.ingredients else named or item.ingredients) or None
+
+
+def _days(item: values.ItemOrder) -> int | None:
+    """The length of the treatment; one that no treatment has stands in the instruction alone."""
+    days = item.duration_days
+    return None if _in_parts(item) and days is not None and days > TREATMENT_DAYS_MAX else days
 
 
 def _joined(item: values.ItemOrder) -> str | None:

@@ -1,6 +1,6 @@
 """Messages to and about prescriptions: fixed, valid, invented; and a prescription service to give them to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 
 from contracts import values
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.drafting_commands import ChangeStatus
 from contracts.message import Caller, Message
 from contracts.prescription_commands import (
     CancelDispensation,
@@ -24,9 +25,16 @@ from contracts.prescription_commands import (
 from contracts.prescription_events import SafetyCheckRequested, SealRequested
 from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed
+from services.prescription import store
+from services.prescription.domain import editing
+from services.prescription.domain.history import Occasion
+from services.prescription.domain.items import Item
+from services.prescription.domain.patient import Facts, Patient
+from services.prescription.domain.prescription import Prescription
 from services.prescription.handlers import handlers
+from services.prescription.messages.particulars import Particulars
 from services.prescription.work import works
-from shared import clock
+from shared import clock, database
 from shared.database import Pool
 from shared.work import Worker
 from tests.service.conftest import Deliver, Said, said
@@ -59,6 +67,21 @@ ANA = values.Patient(
     document_type="CC",
     document_number="1000000001",
     email_address="ana@example.org",
+)
+MARTA = values.Doctor(doctor_id=DOCTOR, given_names="Marta")
+AMOXICILLIN = Item(
+    id=ITEM,
+    position=1,
+    medication_name="Amoxicilina",
+    active_ingredient="AMOXICILINA TRIIDRATADA",
+    ingredients=("amoxicillin",),
+    match_status="exact",
+    quantity=21,
+    unit="capsulas",
+    dosage="500mg",
+    route="oral",
+    frequency="8/8h",
+    duration="7 dias",
 )
 PROVIDER = values.Provider(
     provider_id=CLINIC, provider_slug="clinica-norte", name="Clínica Norte", country="GT", currency="GTQ"
@@ -97,13 +120,15 @@ def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOON + clock._offset)
 
 
-def asked_by(tenant_id: UUID = CLINIC, client: str = "clinic-ehr") -> dict[str, Any]:
+def asked_by(
+    tenant_id: UUID = CLINIC, client: str = "clinic-ehr", channel: str | None = None
+) -> dict[str, Any]:
     """The head of a command: each has a request id of its own."""
     global _requests
     _requests += 1
     return {
         "request_id": UUID(int=10_000 + _requests),
-        "caller": Caller(tenant_id=tenant_id, client=client),
+        "caller": Caller(tenant_id=tenant_id, client=client, channel=channel or "osigu"),
         "deadline": clock.now() + timedelta(minutes=15),
     }
 
@@ -119,7 +144,7 @@ def issue(**other: Any) -> IssuePrescription:
             "provider": PROVIDER,
             "policy": values.Policy(),
             "patient": ANA,
-            "doctor": values.Doctor(doctor_id=DOCTOR, given_names="Marta"),
+            "doctor": MARTA,
             "diagnoses": (values.Diagnosis(diagnosis_code="R51"),),
             "items": (
                 values.ItemOrder(
@@ -166,6 +191,44 @@ def sealed(request: SealRequested) -> PrescriptionSealed:
         prescription_code=request.prescription_code,
         seal=SEAL,
     )
+
+
+def change_status(status: str, **other: Any) -> ChangeStatus:
+    """A step asked for in the step-by-step dialect, with what that step needs."""
+    needed: dict[str, dict[str, Any]] = {
+        "validated": {"valid_until": VALID_UNTIL},
+        "signed": {"signed_by": DOCTOR, "signer": MARTA},
+        "cancelled": {"reason": "Patient reports rash."},
+    }
+    return ChangeStatus(
+        **{
+            **ABOUT,
+            **asked_by(channel="delphos"),
+            "status": status,
+            "policy": values.Policy(),
+            "provider": PROVIDER,
+            "patient": ANA,
+            "doctor": MARTA,
+            **needed.get(status, {}),
+            **other,
+        }
+    )
+
+
+def draft(number: int = 0) -> Prescription:
+    """A draft as the step-by-step dialect leaves it, with its item in parts and no product."""
+    order = Prescription(
+        tenant_id=CLINIC,
+        id=UUID(int=ID.int + number * 1000),
+        patient_id=PATIENT,
+        doctor_id=DOCTOR,
+        dialect="delphos",
+        created_at=NOON,
+        updated_at=NOON,
+        items=(replace(AMOXICILLIN, id=UUID(int=ITEM.int + number * 1000)),),
+        particulars=Particulars(provider=PROVIDER, policy=values.Policy(), patient=ANA, doctor=MARTA),
+    )
+    return editing.create(order, Occasion(at=NOON))
 
 
 def void(**other: Any) -> VoidPrescription:
@@ -263,6 +326,25 @@ class Service:
         assert not self.deliver.waits
         return (await said(self.pool))[known:]
 
+    async def keeps(self, prescription: Prescription) -> None:
+        """Have it in store, as if it had come there step by step."""
+        about = Patient(tenant_id=CLINIC, id=PATIENT, facts=Facts(version=1))
+        async with database.transaction(self.pool) as conn:
+            await store.hold(conn, [about], [])
+            store.add(conn, prescription)
+            await store.settle(conn)
+
+    async def steps(self, *statuses: str, **other: Any) -> list[Said]:
+        """Take it some steps on, the other services answering; gives what was said at the last."""
+        found: list[Said] = []
+        for status in statuses:
+            found = await self.hears(change_status(status, **other))
+            for asked in only(found, SafetyCheckRequested):
+                found = await self.hears(verdict(asked))
+            for asked in only(found, SealRequested):
+                found = await self.hears(sealed(asked))
+        return found
+
     async def issues(self, *commands: IssuePrescription) -> list[Said]:
         """Bring orders to their release; gives what was said at the last step."""
         asked = await self.hears(*(commands or (issue(),)))
@@ -279,12 +361,16 @@ class Service:
         """Let time pass, and the clock do what is due."""
         known = len(await said(self.pool))
         clock.shift(timedelta(**delta))
-        worker = Worker(works, self.pool, None)
-        (kind,) = works.kinds.values()
-        while jobs := await worker._lease(kind):
-            for job in jobs:
-                await worker._do(kind, job)
+        await self.works("clock")
         return (await said(self.pool))[known:]
+
+    async def works(self, *names: str) -> None:
+        """Do the work of these kinds that is due, until there is no more."""
+        worker = Worker(works, self.pool, self.pool)
+        for name in names:
+            while jobs := await worker._lease(works.kinds[name]):
+                for job in jobs:
+                    await worker._do(works.kinds[name], job)
 
 
 def only(found: list[Said], *classes: type[Message]) -> list[Any]:

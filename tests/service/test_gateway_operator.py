@@ -10,8 +10,8 @@ import pytest
 from services.gateway.messages import provider_settings
 from services.gateway.operator import seed
 from services.gateway.operator.words import parser
-from services.gateway.store import catalogue, clients, providers
-from shared import clock, database
+from services.gateway.store import api_keys, catalogue, providers
+from shared import database
 from shared.errors import NotFound, Unavailable
 from tests.gateway import CLINIC_CLIENT, NAMED, NORTE, PRODUCTS, Serving, product, released, serving
 from tests.infrastructure import Database
@@ -115,12 +115,10 @@ async def test_settings_and_credentials_leave_an_audit_without_secrets(
         ("setting_changed", "safety_policy", "advise"),
     ]
     assert key.startswith("rcp_stg_")
-    async with database.transaction(gateway.owner) as conn:
-        digest = seed.keys.digest(key)
-        assert await clients.find_key(conn, digest, now=clock.now()) is not None
+    digest = seed.keys.digest(key)
+    assert await api_keys.find(gateway.owner, digest) is not None
     await do(gateway, "revoke-key", NORTE, "backup")
-    async with database.transaction(gateway.owner) as conn:
-        assert await clients.find_key(conn, digest, now=clock.now()) is None
+    assert await api_keys.find(gateway.owner, digest) is None
 
 
 # For each setting of 1.9 and ruling 2.10: a value that is not its default, and one that it cannot have.
@@ -144,6 +142,11 @@ VALUES = {
     "download_url_ttl_h": ("12", "0"),
     "max_medications": ("20", "31"),
     "event_retention_days": ("30", "29"),
+    "signer_policy": ("any_active_doctor", "anybody"),
+    "refused_statuses": ("signed,submitted", "cancelled"),
+    "requests_per_minute": ("600", "0"),
+    "requests_per_hour": ("6000", "0"),
+    "requests_per_day": ("60000", "0"),
 }
 
 

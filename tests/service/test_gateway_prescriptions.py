@@ -6,7 +6,7 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID
@@ -620,7 +620,7 @@ async def test_sms_is_not_configured(clinic):
     assert (answer.status_code, answer.json()["code"]) == (422, "channel_not_configured")
 
 
-def finished(command: MakeDocument) -> DocumentFinished:
+def finished(command: MakeDocument, content: bytes = PDF) -> DocumentFinished:
     return DocumentFinished.model_validate(
         {
             "tenant_id": command.tenant_id,
@@ -629,8 +629,8 @@ def finished(command: MakeDocument) -> DocumentFinished:
             "document_id": command.document_id,
             "revision": command.prescription.revision,
             "language": command.language,
-            "sha256": sha256(PDF).hexdigest(),
-            "content": base64.b64encode(PDF),
+            "sha256": sha256(content).hexdigest(),
+            "content": base64.b64encode(content),
         }
     )
 
@@ -650,6 +650,29 @@ async def test_the_document_is_made_once_then_kept_and_each_download_is_noted(cl
     assert second.content == PDF
     assert len(await clinic.said(MakeDocument)) == 1
     assert [one.what for one in await clinic.said(NoteAccess)] == ["pdf_downloaded"] * 2
+
+
+async def test_what_is_dispensed_again_has_a_new_document_that_tells_the_new_day(clinic):
+    id = (await clinic.issue()).json()["prescription_id"]
+    state = issued(await clinic.sent(IssuePrescription))[0]
+    path = f"{PRESCRIPTIONS}/{id}/pdf"
+
+    async def dispensed(revision: int, day: int, content: bytes) -> list[bytes]:
+        """What two who ask for the document get, once it was dispensed on that day."""
+        at = datetime(2026, 6, day, 12, tzinfo=UTC)
+        changes = {"status": Status.DISPENSED, "dispensed_at": at, "revision": revision}
+        await clinic.on.deliver(known.changed(state.model_copy(update=changes)))
+        made = await clinic.answered(
+            clinic.on.get(DOCTOR_CLIENT, path), MakeDocument, lambda one: finished(one, content)
+        )
+        return [made.content, (await clinic.on.get(DOCTOR_CLIENT, path)).content]
+
+    assert await dispensed(12, 26, PDF) == [PDF, PDF]
+    taken_back = state.model_copy(update={"revision": 13})
+    await clinic.on.deliver(known.changed(taken_back))
+    assert await dispensed(14, 27, PDF + b"2") == [PDF + b"2"] * 2
+    assert len(await clinic.said(MakeDocument)) == 2
+    assert await clinic.on.owner.fetchval("SELECT count(*) FROM document") == 1
 
 
 async def test_the_link_opens_the_document_without_a_token_until_it_expires(clinic):

@@ -443,6 +443,15 @@ async def test_a_pharmacy_is_shown_its_dispensation_without_what_it_never_sees(d
         assert secret not in kept
 
 
+async def test_what_was_dispensed_by_a_change_of_status_is_listed_to_no_pharmacy(desk):
+    state = known.prescription(dispensations=(known.dispensation(source="status_patch"),))
+
+    await desk.deliver(known.changed(state))
+
+    assert await desk.owner.fetchval("SELECT count(*) FROM prescription_view") == 1
+    assert await desk.owner.fetchval("SELECT count(*) FROM dispensation_view") == 0
+
+
 async def act_that_registers(conn, request_id):
     await conn.execute("INSERT INTO outbox (topic, headers) VALUES ('t', '[]')")
     return Answer(201, {"product_code": "MED-042"})

@@ -84,7 +84,7 @@ async def test_two_batches_that_cross_patients_and_prescriptions_both_get_throug
 @pytest.mark.parametrize("table", ["patient", "prescription"])
 async def test_whoever_waits_for_the_first_of_several_holds_none_of_the_others(service, table):
     """So two batches that want the same ones never wait for each other, in whatever order they name them."""
-    people = [reading.patient(some.issue(patient=patient_numbered(n))) for n in range(3)]
+    people = [reading.patient(CLINIC, patient_numbered(n)) for n in range(3)]
     places = [(one.tenant_id, one.prescription_id) for one in map(issue_numbered, range(3))]
     await service.issues(*map(issue_numbered, range(3)))
     lock = f"SELECT id FROM {table} ORDER BY id {{}} LIMIT {{}} FOR NO KEY UPDATE"

@@ -295,6 +295,13 @@ LONGEST = ItemOrder(
         },
         {"diagnoses": tuple(Diagnosis(diagnosis_code="A00", description="a" * 300) for _ in range(20))},
         {"provider": PROVIDER.model_copy(update={"time_zone": "Nowhere/Else"})},
+        {"items": (LONGEST.model_copy(update={"duration_days": 9999 * 30, "ingredients": ("i",) * 100}),)},
+        {
+            "items": (ItemOrder(item_id=ONE, medication_name="x", instructions=" "),),
+            "doctor": Doctor(doctor_id=ONE, given_names="J"),
+            "provider": PROVIDER.model_copy(update={"country": "BR"}),
+            "patient": Patient(patient_id=ONE, first_name=""),
+        },
         {"patient_data_consent": False},
         {
             "items": (
@@ -313,6 +320,8 @@ LONGEST = ItemOrder(
         "a telephone number without digits",
         "twenty diagnoses",
         "an unknown time zone",
+        "a treatment longer than a life, of a hundred ingredients",
+        "an item that says nothing but its name, for a patient without one",
         "consent refused",
         "a dose in parts",
     ],
@@ -335,6 +344,33 @@ async def test_the_instruction_in_parts_is_sealed_as_one_line_and_notes_never(se
     assert sealed["posology"] == f"{'d' * 200}, {'r' * 100}, 8/8h, {'y' * 200}, Tomar com água"
     assert sealed["active_ingredients"] is None
     assert "never sealed" not in json.dumps(sealed)
+
+
+async def test_an_item_in_parts_is_sealed_by_its_own_name_and_the_ingredients_it_was_checked_by(
+    service: Service,
+) -> None:
+    linked = LONGEST.model_copy(
+        update={"medication_name": "Marevan", "product": PARACETAMOL, "ingredients": ("warfarin",)}
+    )
+    unmatched = LONGEST.model_copy(
+        update={"item_id": UUID(int=43), "medication_name": "Xarope da vovó", "quantity": None, "unit": None}
+    )
+
+    await service.deliver(seal_requested(items=(linked, unmatched)))
+
+    groups = await service.disclosed()
+    assert (groups["item/1"]["description"], groups["item/1"]["active_ingredients"]) == (
+        "Marevan",
+        ["warfarin"],
+    )
+    assert (groups["item/1"]["strength"], groups["item/1"]["units"]) == ("500 mg", "1000000")
+    second = groups["item/2"]
+    assert (second["description"], second["active_ingredients"], second["units"], second["unit"]) == (
+        "Xarope da vovó",
+        None,
+        None,
+        None,
+    )
 
 
 async def test_content_with_a_control_character_is_refused_with_its_place_and_without_its_words(

@@ -136,6 +136,52 @@ WRITTEN_BY_HAND: Final = Content(
     ),
 )
 
+STEP_BY_STEP: Final = Content(
+    document=Document(
+        prescription_id="7b1f0c9e-2d34-4a6b-8c1d-5e6f7a8b9c0d",
+        prescription_code="RX-2026-0000000000000010",
+        version=2,
+        issued_at="2026-06-25T15:02:26Z",
+        prescription_date="2026-06-25",
+        valid_until="2026-07-25T23:59:00Z",
+        item_count=3,
+    ),
+    patient=Patient(given_names="Joana Prado de Exemplo", birth_date="1958-02-03"),
+    prescriber=Prescriber(
+        given_names="João d'Ávila",
+        license_number="123456",
+        licensing_body="CRM-SP",
+        facility_name="Clínica Exemplo",
+        country="BR",
+    ),
+    items=(
+        Item(
+            item_id="11a7c6d2-9f0b-4c55-8f3e-6a1b2c3d4e01",
+            item_no=1,
+            description="Marevan",
+            active_ingredients=("VARFARINA SODICA",),
+            strength="5 MG",
+            units="30",
+            unit="comprimidos",
+            posology="5mg, oral, 24/24h, 30 dias, Tomar 1 comprimido\na noite.",
+            treatment_days=30,
+        ),
+        Item(
+            item_id="11a7c6d2-9f0b-4c55-8f3e-6a1b2c3d4e02",
+            item_no=2,
+            description="Amoxicilina + clavulanato",
+            active_ingredients=("AMOXICILINA", "CLAVULANATO DE POTASSIO"),
+            posology="875mg + 125mg, oral, 12/12h",
+        ),
+        Item(
+            item_id="11a7c6d2-9f0b-4c55-8f3e-6a1b2c3d4e03",
+            item_no=3,
+            description="Xarope da vovó",
+            posology="1 colher,\tse necessário",
+        ),
+    ),
+)
+
 
 def salts(first: int, count: int) -> tuple[str, ...]:
     return salts_of(b"".join(bytes([number]) * 16 for number in range(first, first + count)))
@@ -215,6 +261,7 @@ async def build() -> dict[str, Any]:
         "prescriptions": [
             await vector("issued", ISSUED, 1),
             await vector("written by hand", WRITTEN_BY_HAND, 101),
+            await vector("step by step", STEP_BY_STEP, 151),
         ],
     }
 

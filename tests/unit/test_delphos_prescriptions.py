@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,14 +16,16 @@ from contracts.values import (
     FieldChange,
     HistoryEntry,
     NotEvaluated,
+    Prescription,
     Severity,
     Signature,
     Status,
     Void,
 )
 from services.gateway.messages import by_the_clock
-from services.gateway.messages.delphos import findings, history, items, prescriptions
-from services.gateway.messages.delphos.reader import Reader, moment
+from services.gateway.messages.delphos import findings, history, items, prescriptions, reader, safety
+from services.gateway.messages.delphos.reader import Reader
+from services.gateway.messages.delphos.words import Shown, moment
 from tests import delphos
 from tests import prescriptions as known
 
@@ -84,12 +87,26 @@ EXAMPLE = json.loads(
 )
 
 
+def sent(shown: Shown) -> dict[str, Any]:
+    """As a client reads it."""
+    body: dict[str, Any] = json.loads(shown.body())
+    return body
+
+
+def detail(state: Prescription, by: Reader = PT) -> dict[str, Any]:
+    return sent(prescriptions.detail(state, by))
+
+
+def interactions(state: Prescription, by: Reader = PT) -> list[dict[str, Any]]:
+    return [sent(one) for one in findings.render(state.findings, state.items, by)]
+
+
 def test_the_example_of_the_dialect_is_shown_to_the_letter():
-    assert prescriptions.detail(delphos.submitted(), PT) == EXAMPLE
+    assert detail(delphos.submitted()) == EXAMPLE
 
 
 def test_a_new_draft_leaves_out_no_member_and_has_passed_nothing():
-    shown = prescriptions.detail(delphos.draft(), PT)
+    shown = detail(delphos.draft())
 
     assert shown.keys() == EXAMPLE.keys()
     assert (shown["version"], shown["safety_check"]["status"]) == (1, "never_run")
@@ -101,10 +118,10 @@ def test_a_new_draft_leaves_out_no_member_and_has_passed_nothing():
 
 def test_a_row_means_the_same_as_the_detail():
     state = delphos.submitted()
-    detail, row = prescriptions.detail(state, PT), prescriptions.row(state)
+    whole, row = detail(state), sent(prescriptions.row(state))
 
     assert (row.pop("items_count"), row.pop("safety_check_status")) == (2, "current")
-    assert row == {name: detail[name] for name in row}
+    assert row == {name: whole[name] for name in row}
     assert len(row) == 19
 
 
@@ -132,14 +149,14 @@ def test_a_moment_keeps_its_microseconds_and_drops_a_fraction_of_zero():
 def test_it_can_be_signed_when_nothing_clinical_is_in_the_way(changes, can):
     state = delphos.submitted(status=Status.VALIDATED).model_copy(update=changes)
 
-    assert prescriptions.detail(state, PT)["can_sign"] is can
+    assert detail(state)["can_sign"] is can
 
 
 def test_acknowledging_clears_the_way_but_does_not_make_it_pass():
     open_one = delphos.submitted(status=Status.VALIDATED, findings=(delphos.finding(),))
     answered = delphos.submitted(status=Status.VALIDATED)
 
-    before, after = (prescriptions.detail(one, PT) for one in (open_one, answered))
+    before, after = (detail(one) for one in (open_one, answered))
 
     assert [one["blocking_interactions_count"] for one in (before, after)] == [1, 0]
     assert [one["pending_acknowledgements_count"] for one in (before, after)] == [1, 0]
@@ -150,8 +167,8 @@ def test_acknowledging_clears_the_way_but_does_not_make_it_pass():
 def test_without_findings_it_has_passed_only_while_the_check_is_current():
     clean = delphos.submitted(status=Status.DRAFT, findings=())
 
-    assert findings.summary(clean)["passed"] is True
-    assert findings.summary(clean.model_copy(update={"safety_check_status": "stale"}))["passed"] is False
+    assert safety.summary(clean).passed is True
+    assert safety.summary(clean.model_copy(update={"safety_check_status": "stale"})).passed is False
 
 
 def test_findings_come_most_severe_first_then_by_drugs_and_id():
@@ -162,7 +179,7 @@ def test_findings_come_most_severe_first_then_by_drugs_and_id():
         delphos.finding(finding_id=grave, severity=Severity.CONTRAINDICATED),
         delphos.finding(finding_id=UUID(int=2), item_ids=(delphos.ASPIRIN,), drug_b="X"),
     )
-    shown = findings.interactions(delphos.submitted(findings=found), PT)
+    shown = interactions(delphos.submitted(findings=found))
 
     assert [one["id"] for one in shown] == [
         str(grave),
@@ -194,7 +211,7 @@ def test_a_drug_is_named_in_the_words_of_its_item(changes, drug):
     found = delphos.finding(drug_a="VARFARINA")
     state = delphos.submitted(items=(delphos.warfarin(**changes), delphos.aspirin()), findings=(found,))
 
-    (shown,) = findings.interactions(state, PT)
+    (shown,) = interactions(state)
 
     assert shown["drug_a"] == drug
 
@@ -202,7 +219,7 @@ def test_a_drug_is_named_in_the_words_of_its_item(changes, drug):
 def test_the_item_of_lower_position_is_named_first_whatever_the_order_of_ids():
     found = delphos.finding(item_ids=(delphos.ASPIRIN, delphos.WARFARIN))
 
-    (shown,) = findings.interactions(delphos.submitted(findings=(found,)), PT)
+    (shown,) = interactions(delphos.submitted(findings=(found,)))
 
     assert (shown["drug_a"], shown["drug_b"]) == ("VARFARINA SODICA", "ASPIRINA")
 
@@ -211,7 +228,7 @@ def test_a_drug_of_another_prescription_has_the_name_of_the_catalogue():
     other = UUID(int=5)
     found = delphos.finding(item_ids=(delphos.WARFARIN,), other_prescription_id=other)
 
-    (shown,) = findings.interactions(delphos.submitted(findings=(found,)), PT)
+    (shown,) = interactions(delphos.submitted(findings=(found,)))
 
     assert (shown["drug_b"], shown["other_prescription_id"]) == ("ACIDO ACETILSALICILICO", str(other))
 
@@ -224,7 +241,7 @@ def test_a_finding_about_one_drug_has_no_second():
         drug_b=None,
         item_ids=(delphos.ASPIRIN,),
     )
-    (shown,) = findings.interactions(delphos.submitted(findings=(found,)), PT)
+    (shown,) = interactions(delphos.submitted(findings=(found,)))
 
     assert (shown["drug_a"], shown["drug_b"]) == ("ASPIRINA", None)
     assert (shown["ingredient_a"], shown["ingredient_b"]) == (None, None)
@@ -233,7 +250,7 @@ def test_a_finding_about_one_drug_has_no_second():
 def test_an_allergy_names_the_allergen():
     found = delphos.finding(interaction_type="allergy", item_ids=(delphos.ASPIRIN,), drug_b="Dipirona")
 
-    (shown,) = findings.interactions(delphos.submitted(findings=(found,)), PT)
+    (shown,) = interactions(delphos.submitted(findings=(found,)))
 
     assert (shown["drug_a"], shown["drug_b"]) == ("ASPIRINA", "DIPIRONA")
 
@@ -241,9 +258,11 @@ def test_an_allergy_names_the_allergen():
 def test_texts_come_in_the_readers_language_else_in_english():
     state = delphos.submitted()
 
-    assert [
-        findings.interactions(state, Reader(language))[0]["description"] for language in ("pt", "es", "en")
-    ] == ["Risco de sangramento aumentado.", "More risk of bleeding.", "More risk of bleeding."]
+    assert [interactions(state, Reader(language))[0]["description"] for language in ("pt", "es", "en")] == [
+        "Risco de sangramento aumentado.",
+        "More risk of bleeding.",
+        "More risk of bleeding.",
+    ]
 
 
 def test_a_check_that_was_asked_for_says_what_it_looked_at_and_what_it_could_not_answer():
@@ -263,10 +282,10 @@ def test_a_check_that_was_asked_for_says_what_it_looked_at_and_what_it_could_not
         not_evaluated=(gap,),
     )
 
-    shown = findings.result(state, PT)
+    shown = sent(safety.result(state, PT))
 
     assert (shown["items_checked"], shown["ingredients_analyzed"]) == (4, ["VARFARINA SODICA", "ASPIRINA"])
-    assert shown["coverage"] == {"interaction": {"evaluated": 1, "not_evaluated": 1}}
+    assert shown["coverage"] == {"interaction": {"evaluated": 1, "not_evaluated": 1, "recorded": None}}
     assert shown["not_evaluated"] == [
         {
             "check": "interaction",
@@ -279,7 +298,7 @@ def test_a_check_that_was_asked_for_says_what_it_looked_at_and_what_it_could_not
 
 
 def test_nothing_to_check_has_passed():
-    shown = findings.result(delphos.draft(safety_check_status="current", checked_at=delphos.AT), PT)
+    shown = sent(safety.result(delphos.draft(safety_check_status="current", checked_at=delphos.AT), PT))
 
     assert (shown["items_checked"], shown["interactions"], shown["ingredients_analyzed"]) == (0, [], [])
     assert shown["safety_summary"]["passed"] is True
@@ -289,7 +308,7 @@ def test_an_item_of_the_other_dialect_shows_its_sentence_as_frequency_and_the_re
     product = known.PARACETAMOL.model_copy(update={"strength": "500 mg", "route": "oral"})
     state = known.prescription(items=(known.item(product=product, ingredients=("paracetamol",)),))
 
-    shown = prescriptions.detail(state, Reader("es", {"paracetamol": "PARACETAMOL"}))
+    shown = detail(state, Reader("es", {"paracetamol": "PARACETAMOL"}))
     (item,) = shown["items"]
 
     assert (item["dosage"], item["route"], item["frequency"]) == ("500 mg", "oral", "1 tablet every 8h")
@@ -302,14 +321,14 @@ def test_an_item_of_the_other_dialect_shows_its_sentence_as_frequency_and_the_re
 def test_fields_that_an_automatic_draft_lacks_are_named():
     shown = items.render(delphos.draft(), delphos.aspirin(route=None, frequency=None), PT)
 
-    assert shown["missing_fields"] == ["route", "frequency"]
+    assert shown.missing_fields == ["route", "frequency"]
 
 
 def test_only_a_guess_has_a_score():
     guess = delphos.aspirin(match_status="probable", match_score=0.71)
 
-    assert items.render(delphos.draft(), guess, PT)["match_score"] == 0.71
-    assert items.render(delphos.draft(), delphos.aspirin(match_score=1.0), PT)["match_score"] is None
+    assert items.render(delphos.draft(), guess, PT).match_score == 0.71
+    assert items.render(delphos.draft(), delphos.aspirin(match_score=1.0), PT).match_score is None
 
 
 def test_a_code_is_shown_from_the_signature_on_and_not_for_a_failed_one():
@@ -325,17 +344,17 @@ def test_a_code_is_shown_from_the_signature_on_and_not_for_a_failed_one():
     )
     signed = delphos.submitted(status=Status.SIGNED, issued_at=None)
 
-    shown = prescriptions.detail(kept, PT)
+    shown = detail(kept)
 
     assert (shown["prescription_code"], shown["signature"]["status"]) == (None, "failed")
     assert shown["signature"]["failure"]["error"] == "signing_refused"
     assert shown["signature"]["failure"]["at"] == "2026-04-14T15:02:26Z"
-    assert prescriptions.detail(signed, PT)["prescription_code"] == "RX-2026-9182407133560285"
+    assert detail(signed)["prescription_code"] == "RX-2026-9182407133560285"
 
 
 def test_a_cancelled_one_keeps_all_and_its_signature_is_void():
     void = Void(reason="Wrong patient.", reason_code="PRESCRIBER_DECISION", voided_at=delphos.at("16:00:00"))
-    shown = prescriptions.detail(known.prescription(status=Status.CANCELLED, void=void), PT)
+    shown = detail(known.prescription(status=Status.CANCELLED, void=void))
 
     assert (shown["cancelled_at"], shown["cancel_reason"]) == ("2026-04-14T16:00:00Z", "Wrong patient.")
     assert (shown["signature"]["status"], shown["prescription_code"]) == ("void", known.CODE)
@@ -344,7 +363,7 @@ def test_a_cancelled_one_keeps_all_and_its_signature_is_void():
 def test_a_cancelled_dispensation_ended_when_it_was_cancelled():
     one = delphos.dispensation(status=DispensationStatus.CANCELLED, cancelled_at=delphos.at("10:00:00", 15))
 
-    (shown,) = prescriptions.detail(delphos.submitted(dispensations=(one,)), PT)["dispensations"]
+    (shown,) = detail(delphos.submitted(dispensations=(one,)))["dispensations"]
 
     assert (shown["status"], shown["ended_at"]) == ("cancelled", "2026-04-15T10:00:00Z")
 
@@ -352,7 +371,7 @@ def test_a_cancelled_dispensation_ended_when_it_was_cancelled():
 def test_what_is_over_is_seen_the_moment_it_is_due():
     state = by_the_clock.as_of(delphos.submitted(), datetime(2026, 5, 14, 23, 59, tzinfo=UTC))
 
-    assert prescriptions.row(state)["status"] == "expired"
+    assert prescriptions.row(state).status is Status.EXPIRED
 
 
 def test_history_names_keys_by_their_first_characters_and_pharmacies_not_at_all():
@@ -376,7 +395,7 @@ def test_history_names_keys_by_their_first_characters_and_pharmacies_not_at_all(
         update={"actor": "sol", "data": {"version": 9, "actor_type": "pharmacy", "dialect": "osigu"}}
     )
 
-    assert history.render(7, entry, (), PT) == {
+    assert sent(history.line(7, entry, (), PT)) == {
         "seq": 7,
         "at": "2026-04-14T15:02:26Z",
         "action": "status_changed",
@@ -395,5 +414,22 @@ def test_history_names_keys_by_their_first_characters_and_pharmacies_not_at_all(
         "findings": [],
         "error": None,
     }
-    shown = history.render(8, by_pharmacy, (), PT)
+    shown = sent(history.line(8, by_pharmacy, (), PT))
     assert shown["actor"] == {"type": "pharmacy", "key_prefix": None, "client": None, "doctor_id": None}
+
+
+@pytest.mark.parametrize(
+    ("sent_header", "language"),
+    [
+        (None, "es"),
+        ("", "es"),
+        ("en", "en"),
+        ("pt-BR,pt;q=0.9,en;q=0.8", "pt"),
+        ("fr, en;q=0.5, pt;q=0.7", "pt"),
+        ("en;q=0", "es"),
+        ("de", "es"),
+        ("en;q=nonsense, *;q=0.1", "es"),
+    ],
+)
+def test_the_language_is_the_readers_first_else_the_tenants(sent_header, language):
+    assert reader.language(sent_header, "es") == language

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.gateway.messages.delphos import errors as delphos
 from services.gateway.messages.errors import ENTRY_WORDS, TABLE
 
 ROOT = Path(__file__).parents[2]
@@ -16,11 +17,8 @@ RAISING = {"Problem": 0, "Refused": 0, "refused": 0, "Entry": 1, "Refusal": 1, "
 CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 FOLDERS = ("services/gateway", "services/prescription/domain")
 
-# What the domain refuses in the other dialect alone, which has a table of its own.
-OTHER_DIALECT = frozenset(
-    {"reason_required", "items_limit", "last_item", "items_incomplete", "missing", "items_required"}
-    | {"not_in_future", "unacknowledged_interactions", "policy_refused"}
-)
+# The other dialect has a table of its own, and types of a 422.
+OTHER_DIALECT = frozenset({*delphos.TABLE, *delphos.PLACES})
 
 
 def raise_sites() -> Iterator[tuple[str, str]]:

@@ -1,5 +1,8 @@
 """What an operator may say of the mail server."""
 
+import subprocess
+import sys
+
 import pytest
 
 from services.notification.settings import Settings
@@ -78,3 +81,28 @@ def test_what_cannot_work_ends_the_start_without_quoting_it(changes):
     [(name, value)] = changes.items()
     assert str(caught.value).startswith(f"NOTIFICATION_{name} ")
     assert len(value) < 2 or value not in str(caught.value)
+
+
+STARTS = """
+import asyncio, sys
+from services.notification import main
+from tests.unit.test_notification_settings import read
+
+async def starts():
+    main.LOAD_AFTER_SECONDS = 0.1
+    async with main.tools_of(read())(None):
+        print("fpdf" in sys.modules)
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            if "services.notification.pdf.sheet" in sys.modules:
+                break
+    print("services.notification.pdf.sheet" in sys.modules)
+
+asyncio.run(starts())
+"""
+
+
+def test_the_start_does_not_wait_for_the_engine_of_documents_and_the_first_who_asks_does_not_either():
+    done = subprocess.run([sys.executable, "-c", STARTS], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["False", "True"]

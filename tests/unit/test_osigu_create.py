@@ -13,7 +13,7 @@ from contracts.drug_catalog import CatalogueProduct
 from contracts.values import Diagnosis
 from services.gateway.checks import prescription
 from services.gateway.checks.fields import Checks
-from services.gateway.messages import ids, provider_settings
+from services.gateway.messages import ids, patients, provider_settings
 from services.gateway.messages.errors import Problem
 from services.gateway.store.issue import Found, FoundDoctor, FoundProduct
 from tests import prescriptions as known
@@ -51,11 +51,12 @@ def listed(code: str, *, registered: bool = True, **product: Any) -> FoundProduc
     return FoundProduct(record, registered)
 
 
+KNOWN = patients.listed(known.patient())
 FOUND = Found(
     provider=known.prescription().provider,
     settings=provider_settings.read({}),
     doctors=[FoundDoctor(known.doctor(), "ACTIVE", None)],
-    patient=known.patient(),
+    patient=KNOWN,
     products={
         "MED-042": listed("MED-042"),
         "MED-900": listed("MED-900", registered=False),
@@ -90,7 +91,7 @@ def without(name: str) -> dict[str, Any]:
 def test_the_body_of_the_public_guide_is_an_order():
     order = check(BODY)
 
-    assert (order.patient, order.doctor, order.inline) == (known.patient(), known.doctor(), False)
+    assert (order.patient, order.doctor, order.inline) == (KNOWN, known.doctor(), False)
     assert [one.diagnosis_code for one in order.diagnoses] == ["R51"]
     (item,) = order.items
     assert (item.product, item.quantity, item.posology) == (known.PARACETAMOL, 30, "1 tablet every 8h")
@@ -258,7 +259,7 @@ def test_an_inline_patient_on_file_is_that_record_and_an_unknown_one_is_new():
     on_file = check(body)
     unknown = check(body, found=replace(FOUND, patient=None))
 
-    assert (on_file.patient, on_file.inline) == (known.patient(), False)
+    assert (on_file.patient, on_file.inline) == (KNOWN, False)
     assert (unknown.patient.email_address, unknown.inline) == ("x@example.org", True)
 
 

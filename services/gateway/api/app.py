@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 
 from services.gateway.api import (
     catalogues,
+    delphos,
     described,
     dispensing,
     doctors,
@@ -25,9 +26,11 @@ from services.gateway.api import (
 )
 from services.gateway.api.context import Gateway
 from services.gateway.api.middleware import Answered
+from services.gateway.api.routes import Asgi
+from services.gateway.messages import dialects
 from services.gateway.messages.errors import Problem
 from shared import health
-from shared.http import App, Receive, Scope, Send, Traced
+from shared.http import Traced
 
 Opened = Callable[[], AbstractAsyncContextManager[Gateway]]
 
@@ -55,35 +58,28 @@ def create_app(opened: Opened, *, base_url: str) -> FastAPI:
         async with opened() as gateway:
             app.state.gateway = gateway
             for path, judge in health.routes(gateway.health):
-                app.router.routes.insert(0, Route(path, _Asgi(judge), include_in_schema=False))
+                app.router.routes.insert(0, Route(path, Asgi(judge), include_in_schema=False))
             yield
 
     # Its own pages would describe both dialects at once, at the paths of the other.
     app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.routes.extend(delphos.KEYED_ROUTES)
     for router in ROUTERS:
         # Flat: including a router looks every request up twice, and hides which methods a path takes.
         app.router.routes.extend(router.routes)
+    app.router.routes.extend(delphos.ROUTES)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_middleware(Answered, base_url=base_url)
     app.add_middleware(Traced)
     return app
 
 
-class _Asgi:
-    """An ASGI application in the place of an endpoint."""
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-
 async def _not_routed(request: Request, error: Exception) -> Any:
     """No route takes this path, or none with this method."""
     assert isinstance(error, HTTPException)
     if error.status_code != 405:
-        raise Problem("operation_not_offered")
+        dialect = dialects.of_path(request.url.path, with_token="authorization" in request.headers)
+        raise Problem(dialect.unknown_path)
     allowed = sorted(_methods(request) - {"HEAD", "OPTIONS"})
     raise Problem("method_not_allowed", headers={"Allow": ", ".join(allowed)})
 

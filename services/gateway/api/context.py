@@ -15,6 +15,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 
 from contracts.prescription_commands import PrescriptionCommand
+from services.gateway.auth.api_keys import KeyDoor
 from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.principal import Principal
@@ -47,6 +48,7 @@ class Gateway:
     grants: Grants
     commands: Commands
     health: Judged
+    key_door: KeyDoor
     reads: Reads = field(default_factory=Reads)
 
 
@@ -96,20 +98,24 @@ async def check_transport(
         raise Problem("not_acceptable")
     if request.method in ("GET", "HEAD"):
         return
-    request.state.raw = await _read(request)
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.state.raw and media_type != takes:
+    request.state.raw = await read_bytes(request)
+    if request.state.raw and media_type(request) != takes:
         raise refused or Problem("unsupported_media_type")
 
 
-async def _read(request: Request) -> bytes:
+def media_type(request: Request) -> str:
+    """What the body says that it is."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_bytes(request: Request, limit: int = BODY_BYTES_MAX) -> bytes:
     """The body, of which no more than the limit is ever held."""
-    if int(request.headers.get("content-length", "0")) > BODY_BYTES_MAX:
+    if int(request.headers.get("content-length", "0")) > limit:
         raise Problem("payload_too_large")
     raw = bytearray()
     async for part in request.stream():
         raw += part
-        if len(raw) > BODY_BYTES_MAX:
+        if len(raw) > limit:
             raise Problem("payload_too_large")
     return bytes(raw)
 
@@ -153,8 +159,8 @@ def respond(request: Request, answer: Answer, *, etag: str | None = None) -> Res
         headers["ETag"] = etag
         if _is_known(etag, request.headers.getlist("if-none-match")):
             return Response(status_code=304, headers=headers)
-    media_type = PROBLEM if answer.status >= 400 else JSON
-    return Response(answer.content(), answer.status, headers, None if answer.body is None else media_type)
+    sent = PROBLEM if answer.status >= 400 else JSON
+    return Response(answer.content(), answer.status, headers, None if answer.body is None else sent)
 
 
 def _is_known(etag: str, sent: list[str]) -> bool:

@@ -155,9 +155,11 @@ async def update_doctor(
         if held is None:
             raise Problem("resource_not_found")
         check_match(request, _etag(held, today))
+        # Only the other dialect knows these.
+        wanted = sent.model_copy(update={"external_ids": held.record.external_ids})
         status = checks.next_status(rule, held, sent, asked, today) or held.registration_status
         try:
-            changed = await store.change_doctor(conn, caller.tenant_id, held, sent, status=status, now=now)
+            changed = await store.change_doctor(conn, caller.tenant_id, held, wanted, status=status, now=now)
         except DoctorExists as exists:
             raise _exists(exists) from None
         if (changed.standing(today) == "ACTIVE") is not (held.standing(today) == "ACTIVE"):

@@ -88,13 +88,14 @@ async def _let_in(
 
 async def _document(request: Request, gateway: Gateway, asker: Asking, shown: Prescription) -> bytes:
     """The copy that is kept; if there is none, the one that notification makes now."""
-    face, language = FACES[shown.status], shown.provider.language
-    which = documents.Which(shown.tenant_id, shown.prescription_id, face, language)
+    face, language, ended_at = FACES[shown.status], shown.provider.language, prescriptions.ended_at(shown)
+    which = documents.Which(shown.tenant_id, shown.prescription_id, face, language, ended_at)
     kept = await documents.find(gateway.pool, which)
     if kept is not None:
         return kept
     # All who ask for the same copy wait for one making of it: the key says which.
-    key = f"{shown.prescription_id}:{face}:{language}"
+    end = None if ended_at is None else ended_at.isoformat()
+    key = f"{shown.prescription_id}:{face}:{end}:{language}"
     asked = Asked(
         request_id=asker.request_id,
         tenant_id=shown.tenant_id,
@@ -111,7 +112,7 @@ async def _document(request: Request, gateway: Gateway, asker: Asking, shown: Pr
         command.ce_type,
         asker.now,
         shown.prescription_id,
-        {"base_url": gateway.settings.base_url, "face": face},
+        {"base_url": gateway.settings.base_url, "face": face, "ended_at": end},
     )
     answer = await gateway.commands.send(accepted, command, asking.preference(request))
     if answer.status == 202:

@@ -10,7 +10,8 @@ from services.gateway.api.context import check_transport, respond
 from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.messages.answers import Answer
-from services.gateway.messages.errors import TABLE, ErrorCode, Problem
+from services.gateway.messages.error_codes import ErrorCode
+from services.gateway.messages.errors import TABLE, Problem
 
 router = APIRouter(tags=["Errors"], route_class=Direct)
 

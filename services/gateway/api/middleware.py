@@ -1,4 +1,4 @@
-"""Round every request: an answer with its id, in the dialect's form whatever goes wrong."""
+"""Round every request: an answer with its id, in the form of its path's dialect whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from starlette.datastructures import MutableHeaders
 
-from services.gateway.messages import ids
+from services.gateway.messages import dialects
 from services.gateway.messages.answers import to_json
 from services.gateway.messages.errors import Problem
 from shared import telemetry
@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 
 class Answered:
-    """The outermost layer: every answer has `X-Request-ID`, and every error is a problem of the dialect."""
+    """The outermost layer: every answer has its id, and every error is a problem of the dialect.
+
+    What `scope["state"]["headers"]` holds goes with the answer too.
+    """
 
     def __init__(self, app: App, *, base_url: str) -> None:
         self._app = app
@@ -31,15 +34,19 @@ class Answered:
         if scope["type"] != "http" or scope["path"].startswith(OWN_PATHS):
             await self._app(scope, receive, send)
             return
-        spelled = ids.spell("req", scope["state"]["request_id"])
+        dialect = dialects.of_path(scope["path"], with_token=_with_token(scope))
+        spelled = dialect.spell("req", scope["state"]["request_id"])
         begun = False
 
         async def answering(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                headers = MutableHeaders(scope=message)
                 # A repeated answer brings the id of the first.
-                MutableHeaders(scope=message).setdefault("X-Request-ID", spelled)
+                headers.setdefault("X-Request-ID", spelled)
+                for name, value in {**dialect.headers, **scope["state"].get("headers", {})}.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
@@ -50,7 +57,8 @@ class Answered:
                 log.error("not_answered", status=problem.status, **telemetry.failure(error))
             if begun:
                 raise
-            await _send(answering, problem, base_url=self._base_url, request_id=spelled)
+            body = to_json(dialect.refused(problem, self._base_url, spelled))
+            await _send(answering, problem, body, dialect.problem_type)
 
 
 def _problem(error: Exception) -> Problem:
@@ -64,10 +72,13 @@ def _problem(error: Exception) -> Problem:
     return Problem("internal_error")
 
 
-async def _send(send: Send, problem: Problem, *, base_url: str, request_id: str) -> None:
-    body = to_json(problem.body(base_url=base_url, request_id=request_id))
+def _with_token(scope: Scope) -> bool:
+    return any(name == b"authorization" for name, _ in scope["headers"])
+
+
+async def _send(send: Send, problem: Problem, body: bytes, media_type: str) -> None:
     headers = {
-        "content-type": "application/problem+json",
+        "content-type": media_type,
         "content-length": str(len(body)),
         **problem.headers,
     }

@@ -27,6 +27,16 @@ class Direct(APIRoute):
         self.app = _app(endpoint)
 
 
+class Asgi:
+    """An ASGI application in the place of an endpoint; a plain function would be wrapped."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
 def _app(endpoint: Callable[..., Awaitable[Response]]) -> App:
     hints = get_type_hints(endpoint, include_extras=True)
     readers = [(name, _reader(name, hints[name])) for name in inspect.signature(endpoint).parameters]

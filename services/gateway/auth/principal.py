@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from contracts.message import Caller
@@ -21,6 +21,14 @@ class Principal:
     scopes: frozenset[str]
     doctor_id: UUID | None = None
     branch_id: UUID | None = None
+
+    dialect: ClassVar[str] = "osigu"
+    asked_by: ClassVar[None] = None
+
+    @property
+    def keys_of(self) -> str:
+        """Idempotency keys are each client's own."""
+        return self.client
 
     def may(self, *any_of: str) -> bool:
         """Whether one of these scopes is held; `x:write` includes `x:read`. None asked: any valid token."""

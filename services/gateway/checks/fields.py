@@ -22,8 +22,8 @@ T = TypeVar("T")
 DEPTH_MAX: Final = 32
 DIGITS_MAX: Final = 40
 TEXT_MAX: Final = 256 * 1024
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _STEP: Final = re.compile(r"[.\[]")
 MONEY_DECIMALS_MAX: Final = 4
 MONEY_MAX: Final = Decimal("999999999.9999")
@@ -77,10 +77,11 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def parse(raw: bytes) -> dict[str, Any]:
-    """A body as one JSON object; numbers with a fraction are Decimals. Raises Problem `malformed_json`.
+def decode(raw: bytes) -> Any:
+    """A body as JSON, none as an empty object; numbers with a fraction are Decimals.
 
-    Duplicate keys, NaN, a byte order mark, lone surrogates and unreasonable depth are malformed.
+    Raises Problem `malformed_json`: duplicate keys, NaN, a byte order mark, lone surrogates and unreasonable
+    depth are malformed.
     """
     try:
         text = raw.decode("utf-8")
@@ -91,6 +92,12 @@ def parse(raw: bytes) -> dict[str, Any]:
             json.dumps(found, ensure_ascii=False, default=str).encode("utf-8")
     except (ValueError, RecursionError):
         raise Problem("malformed_json") from None
+    return found
+
+
+def parse(raw: bytes) -> dict[str, Any]:
+    """A body as one JSON object. Raises Problem `malformed_json`."""
+    found = decode(raw)
     if not isinstance(found, dict):
         raise Problem.of([Entry("", "wrong_type", "Must be a JSON object.")])
     return found
@@ -100,15 +107,15 @@ def plain(value: Any) -> str | None:
     """A text as `Form.text` reads it, to look something up by; None for what it would refuse."""
     if not isinstance(value, str):
         return None
-    text = _composed(value)
-    return None if _has_control(text) else text.strip() or None
+    text = composed(value)
+    return None if has_control(text) else text.strip() or None
 
 
-def _composed(text: str) -> str:
+def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text).replace("\r\n", "\n")
 
 
-def _has_control(text: str) -> bool:
+def has_control(text: str) -> bool:
     return any(unicodedata.category(letter) in ("Cc", "Cf", "Cs") and letter not in "\n\t" for letter in text)
 
 
@@ -206,8 +213,8 @@ class Form:
         value = self._read(name, self.raw(name, required=required, alias=alias), str, "a string")
         if value is None:
             return None
-        text = _composed(value)
-        if _has_control(text):
+        text = composed(value)
+        if has_control(text):
             self.fail(name, "invalid_value", "Must not hold control characters.")
             return None
         # What Python trims besides white space are control characters.
@@ -287,11 +294,11 @@ class Form:
     def moment(self, name: str, *, required: bool = False) -> datetime | None:
         """RFC 3339 with an offset, as UTC."""
         value = self._read(name, self.raw(name, required=required), str, "a timestamp")
-        return self._parsed(name, value, _MOMENT, lambda text: _instant(text))
+        return self._parsed(name, value, MOMENT, instant)
 
     def day(self, name: str, *, required: bool = False) -> date | None:
         value = self._read(name, self.raw(name, required=required), str, "a date")
-        return self._parsed(name, value, _DAY, date.fromisoformat)
+        return self._parsed(name, value, DAY, date.fromisoformat)
 
     def id(
         self, name: str, prefix: str, *, unknown: str = "invalid_value", required: bool = False
@@ -345,7 +352,7 @@ class Form:
                 self.fail(name, "unknown_field", "Unknown field.")
 
 
-def _instant(text: str) -> datetime:
+def instant(text: str) -> datetime:
     whole, _, rest = text.partition(".")
     if rest:
         digits = re.match(r"\d+", rest)

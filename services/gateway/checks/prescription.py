@@ -13,6 +13,7 @@ from services.gateway.checks import prescriber
 from services.gateway.checks.fields import Checks, Form, plain
 from services.gateway.checks.patient import read_allergies, read_patient
 from services.gateway.messages import ids
+from services.gateway.messages.patients import same_person
 from services.gateway.store.issue import Found, Wanted
 from shared import ids as new_ids
 
@@ -145,7 +146,7 @@ def _patient(form: Form, found: Found, now: datetime) -> tuple[Patient | None, b
         return _inline_patient(form, inline, found, now), found.patient is None
     elif not sent and not form.has("patient"):
         form.fail("patient_id", "required", "Must be present, unless patient is.")
-    elif known_id is not None and found.patient is None:
+    elif known_id is not None and (found.patient is None or not found.patient.active):
         form.fail("patient_id", "patient_not_found", "No such patient for this provider.")
     return found.patient, False
 
@@ -158,15 +159,6 @@ def _inline_patient(form: Form, inline: Form, found: Found, now: datetime) -> Pa
     if not same_person(sent, found.patient):
         form.fail("patient", "patient_conflict", "The document is on file with other names or birth date.")
     return found.patient
-
-
-def same_person(one: Patient, other: Patient) -> bool:
-    return _person(one) == _person(other)
-
-
-def _person(patient: Patient) -> tuple[object, ...]:
-    names = (patient.first_name, patient.last_name, patient.second_last_name)
-    return (*((name or "").casefold() for name in names), patient.date_of_birth)
 
 
 def _consent(form: Form, *, demanded: bool) -> bool | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final, Self
+from typing import Final, Self
 from uuid import UUID
 
 from starlette.requests import Request as HttpRequest
@@ -55,7 +55,7 @@ class Commands:
     async def __aexit__(self, *_: object) -> None:
         await self._outcomes.stop()
 
-    async def earlier(self, request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Answer | None:
+    async def earlier(self, request: HttpRequest, caller: Asker, body: object) -> Answer | None:
         """The answer to a repetition; None if nothing holds this key. Comes before all checks of content."""
         if not asking.repeatable(request):
             return None
@@ -67,7 +67,7 @@ class Commands:
         self,
         request: HttpRequest,
         caller: Asker,
-        body: Mapping[str, Any],
+        body: object,
         command: Command,
         **context: object,
     ) -> Answer:
@@ -156,7 +156,7 @@ class Commands:
 
     async def _repeated(self, asked: Asked, holder: Request, preference: Preference) -> Answer:
         if requests.kept_digest(asked) != holder.asked.content_digest:
-            raise Problem("idempotency_key_reused")
+            raise messages.reused(holder)
         with self._outcomes.expecting(holder.asked.request_id) as outcome:
             if holder.answer is None:
                 self._outcomes.look(holder.asked.request_id)
@@ -181,7 +181,7 @@ class Commands:
             headers["Preference-Applied"] = preference.applied
         return replace(answer, headers=headers)
 
-    async def at_once(self, request: HttpRequest, caller: Asker, body: Mapping[str, Any], act: Act) -> Answer:
+    async def at_once(self, request: HttpRequest, caller: Asker, body: object, act: Act) -> Answer:
         """Do a write of the directory: request, rows, event and answer in one transaction (DESIGN 3.1.2).
 
         A Problem that `act` raises takes all of it back; one about state is then recorded with its request.

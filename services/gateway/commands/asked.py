@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from starlette.requests import Request as HttpRequest
@@ -32,7 +31,15 @@ class Asker(Protocol):
     def tenant_id(self) -> UUID: ...
 
     @property
-    def client(self) -> str: ...
+    def keys_of(self) -> str:
+        """Whose idempotency keys these are."""
+        ...
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def asked_by(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -43,17 +50,19 @@ class Preference:
     applied: str | None = None
 
 
-def read(request: HttpRequest, caller: Asker, body: Mapping[str, Any]) -> Asked:
+def read(request: HttpRequest, caller: Asker, body: object) -> Asked:
     """Who asks what under which key. Raises Problem `invalid_header`."""
     scope = request.scope
     return Asked(
         request_id=request.state.request_id,
         tenant_id=caller.tenant_id,
-        client=caller.client,
+        client=caller.keys_of,
         method=scope["method"],
         path=scope["path"],
         content_digest=digest(scope["method"], scope["path"], scope["query_string"], body),
         idempotency_key=_key(request),
+        source=caller.dialect,
+        asked_by=caller.asked_by,
     )
 
 
@@ -62,7 +71,7 @@ def repeatable(request: HttpRequest) -> bool:
     return _key(request) is not None
 
 
-def digest(method: str, path: str, query: bytes, body: Mapping[str, Any]) -> bytes:
+def digest(method: str, path: str, query: bytes, body: object) -> bytes:
     """Of what was asked; white space and the order of keys make no difference."""
     content = json.dumps(body, sort_keys=True, separators=(",", ":"), default=_number)
     return sha256(b"\0".join((method.encode(), path.encode(), query, content.encode()))).digest()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Final, TypeAlias
 
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+)
 from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_commands import IssuePrescription
@@ -74,6 +78,7 @@ async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Ou
 @handlers.on(PrescriptionChanged)
 async def on_prescription_changed(event: PrescriptionChanged, conn: Connection, outbox: Outbox) -> None:
     hand.show(conn, event.prescription)
+    hand.tell(conn, event)
 
 
 @handlers.on(DocumentFinished)
@@ -83,8 +88,15 @@ async def on_document_finished(event: DocumentFinished, conn: Connection, outbox
     if request is None:
         return  # Told before; the copy is kept.
     now = clock.now()
-
-    await documents.keep(conn, event, face=str((request.context or {})["face"]), made_at=now)
+    asked = request.context or {}
+    ended_at = asked.get("ended_at")
+    await documents.keep(
+        conn,
+        event,
+        face=str(asked["face"]),
+        ended_at=None if ended_at is None else datetime.fromisoformat(str(ended_at)),
+        made_at=now,
+    )
     hand.finish(conn, request, Answer(200), prescription_id=event.prescription_id, at=now)
 
 

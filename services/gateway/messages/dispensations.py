@@ -128,7 +128,7 @@ def _line(prescription: Prescription, claim: Dispensation, line: DispensationLin
 
 def _patient(patient: Patient) -> dict[str, Any]:
     return {
-        "first_name": patient.first_name,
+        "first_name": patient.first_name or None,
         "last_name": patient.last_name,
         "date_of_birth": patient.date_of_birth.isoformat() if patient.date_of_birth else None,
         "document_type": patient.document_type,

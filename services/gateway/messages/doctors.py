@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Final
 
+from pydantic import Field
+
 from contracts.values import Doctor
 from services.gateway.messages import ids
 from services.gateway.messages.products import moment
@@ -27,13 +29,14 @@ class ListedDoctor(Doctor):
     registration_valid_until: date | None = None
     time_zone: str | None = None
     locale: str | None = None
+    external_ids: dict[str, str] = Field(default_factory=dict)
 
 
 def doctor(
     record: ListedDoctor, *, status: str, created_at: datetime, updated_at: datetime
 ) -> dict[str, Any]:
     """A doctor's whole record; `status` is the registration's as of today."""
-    fields = record.model_dump(mode="json", exclude={"doctor_id"})
+    fields = record.model_dump(mode="json", exclude={"doctor_id", "external_ids"})
     return {
         "doctor_id": ids.spell("doc", record.doctor_id),
         **fields,

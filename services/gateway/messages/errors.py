@@ -1,4 +1,4 @@
-"""The error table of the Osigu dialect (section 9): the code raises from it and `GET /errors` serves it."""
+"""The error table of the Osigu dialect (section 9), and what is raised from it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-
-@dataclass(frozen=True)
-class ErrorCode:
-    """One row: clients branch on `code`; `who` must act; `retryable`: the same request may succeed later."""
-
-    code: str
-    status: int
-    retryable: bool
-    who: str
-    meaning: str
-    title: str = "Request refused"
-
-
-def _rows(status: int, who: str, meaning: str, *codes: str, retryable: bool = False) -> list[ErrorCode]:
-    return [ErrorCode(code, status, retryable, who, meaning) for code in codes]
-
+from services.gateway.messages.delphos.errors import TABLE as DELPHOS
+from services.gateway.messages.error_codes import ErrorCode, rows, table
 
 _TABLE: Final[list[ErrorCode]] = [
-    *_rows(400, "dev", "The body or a header cannot be read.", "malformed_json", "invalid_header"),
-    *_rows(
+    *rows(400, "dev", "The body or a header cannot be read.", "malformed_json", "invalid_header"),
+    *rows(
         400,
         "dev",
         "The token request is not one that is served.",
@@ -33,28 +19,28 @@ _TABLE: Final[list[ErrorCode]] = [
         "unsupported_grant_type",
         "invalid_scope",
     ),
-    *_rows(401, "admin", "Wrong or disabled credentials at the token endpoint.", "invalid_client"),
-    *_rows(401, "dev", "No access token, or not one of ours.", "token_missing", "token_invalid"),
-    *_rows(401, "dev", "Get a new token; the same request then needs that one.", "token_expired"),
-    *_rows(403, "admin", "The client lacks the scope.", "insufficient_scope"),
-    *_rows(404, "dev", "Known to the public documentation, not served here.", "operation_not_offered"),
-    *_rows(404, "user", "No such id for this provider.", "resource_not_found"),
-    *_rows(404, "user", "No issued prescription has this code.", "code_not_found"),
-    *_rows(405, "dev", "The path does not take this method.", "method_not_allowed"),
-    *_rows(406, "dev", "No representation that the request accepts.", "not_acceptable"),
-    *_rows(412, "dev", "The resource has another version than If-Match names.", "version_mismatch"),
-    *_rows(413, "dev", "The body is larger than the limit.", "payload_too_large"),
-    *_rows(415, "dev", "The body must be application/json.", "unsupported_media_type"),
-    *_rows(
+    *rows(401, "admin", "Wrong or disabled credentials at the token endpoint.", "invalid_client"),
+    *rows(401, "dev", "No access token, or not one of ours.", "token_missing", "token_invalid"),
+    *rows(401, "dev", "Get a new token; the same request then needs that one.", "token_expired"),
+    *rows(403, "admin", "The client lacks the scope.", "insufficient_scope"),
+    *rows(404, "dev", "Known to the public documentation, not served here.", "operation_not_offered"),
+    *rows(404, "user", "No such id for this provider.", "resource_not_found"),
+    *rows(404, "user", "No issued prescription has this code.", "code_not_found"),
+    *rows(405, "dev", "The path does not take this method.", "method_not_allowed"),
+    *rows(406, "dev", "No representation that the request accepts.", "not_acceptable"),
+    *rows(412, "dev", "The resource has another version than If-Match names.", "version_mismatch"),
+    *rows(413, "dev", "The body is larger than the limit.", "payload_too_large"),
+    *rows(415, "dev", "The body must be application/json.", "unsupported_media_type"),
+    *rows(
         409,
         "dev",
         "The same key with other content, while the first succeeded or is running.",
         "idempotency_key_reused",
     ),
-    *_rows(409, "user", "The body names the existing id.", "patient_exists", "doctor_exists"),
-    *_rows(409, "user", "The prescription is a draft or pending.", "prescription_not_issued"),
-    *_rows(409, "wait", "The document is still being made.", "pdf_not_ready", retryable=True),
-    *_rows(
+    *rows(409, "user", "The body names the existing id.", "patient_exists", "doctor_exists"),
+    *rows(409, "user", "The prescription is a draft or pending.", "prescription_not_issued"),
+    *rows(409, "wait", "The document is still being made.", "pdf_not_ready", retryable=True),
+    *rows(
         409,
         "user",
         "The prescription was met in that state.",
@@ -62,21 +48,21 @@ _TABLE: Final[list[ErrorCode]] = [
         "prescription_expired",
         "prescription_dispensed",
     ),
-    *_rows(409, "user", "Prepare again.", "prepared_expired"),
-    *_rows(
+    *rows(409, "user", "Prepare again.", "prepared_expired"),
+    *rows(
         409,
         "user",
         "Another pharmacy holds it until claim_expires_at.",
         "already_being_dispensed",
         retryable=True,
     ),
-    *_rows(
+    *rows(
         409,
         "dev",
         "The own dispensation has other lines; replace them by PUT.",
         "dispensation_already_started",
     ),
-    *_rows(
+    *rows(
         409,
         "user",
         "The dispensation was met in that state.",
@@ -84,29 +70,29 @@ _TABLE: Final[list[ErrorCode]] = [
         "dispensation_cancelled",
         "dispensation_expired",
     ),
-    *_rows(409, "admin", "Too late to cancel a completed dispensation.", "void_window_closed"),
-    *_rows(410, "user", "Read the prescription again for a new link.", "download_link_expired"),
-    *_rows(410, "dev", "Start the feed again without after, and reconcile.", "cursor_expired"),
-    *_rows(422, "dev", "See errors[].", "validation_failed"),
-    *_rows(422, "user", "patient_data_consent must be true.", "consent_required"),
-    *_rows(
+    *rows(409, "admin", "Too late to cancel a completed dispensation.", "void_window_closed"),
+    *rows(410, "user", "Read the prescription again for a new link.", "download_link_expired"),
+    *rows(410, "dev", "Start the feed again without after, and reconcile.", "cursor_expired"),
+    *rows(422, "dev", "See errors[].", "validation_failed"),
+    *rows(422, "user", "patient_data_consent must be true.", "consent_required"),
+    *rows(
         422,
         "user",
         "The patient is unknown or not enabled, or contradicts the record.",
         "patient_not_found",
         "patient_conflict",
     ),
-    *_rows(
+    *rows(
         422, "dev", "The prescriber does not follow from the request.", "doctor_required", "doctor_mismatch"
     ),
-    *_rows(
+    *rows(
         422,
         "admin",
         "The doctor may not prescribe here now.",
         "doctor_not_registered",
         "doctor_registration_inactive",
     ),
-    *_rows(
+    *rows(
         422,
         "admin",
         "The provider's settings do not allow it.",
@@ -114,9 +100,9 @@ _TABLE: Final[list[ErrorCode]] = [
         "national_repository_not_configured",
         "national_repository_mismatch",
     ),
-    *_rows(422, "user", "Not in the catalogue.", "diagnosis_unknown", "product_unknown"),
-    *_rows(422, "admin", "Register the product first.", "product_not_registered"),
-    *_rows(
+    *rows(422, "user", "Not in the catalogue.", "diagnosis_unknown", "product_unknown"),
+    *rows(422, "admin", "Register the product first.", "product_not_registered"),
+    *rows(
         422,
         "user",
         "Not a medicine, or not to be prescribed electronically here.",
@@ -131,7 +117,7 @@ _TABLE: Final[list[ErrorCode]] = [
         "Acknowledge the findings with reasons, or change the items.",
         "Blocked by the safety check",
     ),
-    *_rows(
+    *rows(
         422,
         "dev",
         "The signing request is incomplete or differs from what was prepared.",
@@ -139,22 +125,22 @@ _TABLE: Final[list[ErrorCode]] = [
         "prepared_id_required",
         "prepared_content_mismatch",
     ),
-    *_rows(422, "user", "Hash, signature or certificate does not verify.", "signed_hash_invalid"),
-    *_rows(
+    *rows(422, "user", "Hash, signature or certificate does not verify.", "signed_hash_invalid"),
+    *rows(
         422,
         "user",
         "Platform signing is not possible.",
         "signing_key_not_enrolled",
         "signing_authorization_failed",
     ),
-    *_rows(422, "admin", "The national repository refused it.", "registration_rejected"),
-    *_rows(422, "admin", "The installation has no gateway for this channel.", "channel_not_configured"),
-    *_rows(422, "user", "No address for this channel on file.", "no_contact_for_channel"),
-    *_rows(422, "user", "The check digit does not fit: a typing error in the code.", "code_check_failed"),
-    *_rows(
+    *rows(422, "admin", "The national repository refused it.", "registration_rejected"),
+    *rows(422, "admin", "The installation has no gateway for this channel.", "channel_not_configured"),
+    *rows(422, "user", "No address for this channel on file.", "no_contact_for_channel"),
+    *rows(422, "user", "The check digit does not fit: a typing error in the code.", "code_check_failed"),
+    *rows(
         422, "dev", "It does not belong to this code or client.", "beneficiary_mismatch", "provider_mismatch"
     ),
-    *_rows(
+    *rows(
         422,
         "dev",
         "The lines or the amount do not fit the prescription.",
@@ -163,33 +149,33 @@ _TABLE: Final[list[ErrorCode]] = [
         "amount_mismatch",
         "quantity_required",
     ),
-    *_rows(422, "user", "More than is left.", "over_quantity"),
-    *_rows(
+    *rows(422, "user", "More than is left.", "over_quantity"),
+    *rows(
         422,
         "user",
         "The substitution needs a reason, or is forbidden.",
         "substitution_incomplete",
         "substitution_not_allowed",
     ),
-    *_rows(
+    *rows(
         422,
         "user",
         "Verify the beneficiary by a one-time password.",
         "verification_required",
         "verification_invalid",
     ),
-    *_rows(422, "user", "Try again with the right code.", "otp_wrong"),
-    *_rows(422, "user", "Ask for a new code.", "otp_expired", "otp_attempts_exceeded"),
-    *_rows(
+    *rows(422, "user", "Try again with the right code.", "otp_wrong"),
+    *rows(422, "user", "Ask for a new code.", "otp_expired", "otp_attempts_exceeded"),
+    *rows(
         422,
         "dev",
         "The subscription cannot be made like this.",
         "unknown_event_type",
         "webhook_url_not_allowed",
     ),
-    *_rows(429, "wait", "Wait for Retry-After.", "rate_limited", "code_attempts_exceeded", retryable=True),
-    *_rows(500, "ops", "A fault of ours; nothing was applied.", "internal_error", retryable=True),
-    *_rows(
+    *rows(429, "wait", "Wait for Retry-After.", "rate_limited", "code_attempts_exceeded", retryable=True),
+    *rows(500, "ops", "A fault of ours; nothing was applied.", "internal_error", retryable=True),
+    *rows(
         503,
         "wait",
         "Nothing was applied; wait for Retry-After.",
@@ -199,7 +185,7 @@ _TABLE: Final[list[ErrorCode]] = [
     ),
 ]
 
-TABLE: Final[Mapping[str, ErrorCode]] = {row.code: row for row in _TABLE}
+TABLE: Final = table(_TABLE)
 
 ENTRY_WORDS: Final = frozenset(
     {
@@ -251,7 +237,8 @@ class Problem(Exception):
         **members: Any,
     ) -> None:
         super().__init__(code)
-        self.row = TABLE[code]
+        # A code of both dialects is one code; only what is said about it differs.
+        self.row = TABLE.get(code) or DELPHOS[code]
         self.code = code
         self.message = message or self.row.meaning
         self.entries = tuple(entries)

@@ -6,17 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+    RecordCommandRefused,
+    RecordCommandSucceeded,
+)
 from contracts.message import Command
 from contracts.values import Coverage, KeyedFinding, NotEvaluated
-from services.gateway.messages import findings, ids
+from services.gateway.messages import dialects, findings, ids
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos import refusals
 from services.gateway.messages.errors import TABLE, Entry, Problem
 from services.gateway.messages.requests import Request
 
 Renderer: TypeAlias = Callable[[CommandSucceeded, Request], Answer]
+RecordRenderer: TypeAlias = Callable[[RecordCommandSucceeded, Request], Answer]
 
 _renderers: Final[dict[str, Renderer]] = {}
+_record_renderers: Final[dict[str, RecordRenderer]] = {}
 _ID_PREFIXES: Final = {"dispensation_id": "dsp", "prescription_id": "rx", "patient_id": "pat"}
 
 
@@ -30,18 +38,37 @@ def answers(command: type[Command]) -> Callable[[Renderer], Renderer]:
     return register
 
 
-def success(outcome: CommandSucceeded, request: Request) -> Answer:
+def record_answers(command: type[Command]) -> Callable[[RecordRenderer], RecordRenderer]:
+    """Say how the success of a command about a consultation or a template is answered."""
+
+    def register(renderer: RecordRenderer) -> RecordRenderer:
+        _record_renderers[command.ce_type] = renderer
+        return renderer
+
+    return register
+
+
+def success(outcome: CommandSucceeded | RecordCommandSucceeded, request: Request) -> Answer:
+    if isinstance(outcome, RecordCommandSucceeded):
+        return _record_renderers[request.kind](outcome, request)
     return _renderers[request.kind](outcome, request)
 
 
 def refusal(problem: Problem, request: Request) -> Answer:
-    """The problem body of one request, with its id in it."""
-    body = problem.body(base_url=request.base_url, request_id=request.id)
+    """The body of a problem in the dialect of its request, with the request's id where it has one."""
+    body = request.dialect.refused(problem, request.base_url, request.id)
     return Answer(problem.status, body, problem.headers)
 
 
-def problem(outcome: CommandRefused, request: Request) -> Problem:
-    """The domain's refusal in this dialect; a code that its table lacks is a fault of ours."""
+def problem(outcome: CommandRefused | RecordCommandRefused, request: Request) -> Problem:
+    """The domain's refusal in the dialect of the request."""
+    if request.dialect is dialects.DELPHOS:
+        return refusals.of(outcome)
+    return _osigu(outcome, request)
+
+
+def _osigu(outcome: CommandRefused | RecordCommandRefused, request: Request) -> Problem:
+    """A code that its table lacks is a fault of ours."""
     code = outcome.code if outcome.code in TABLE else "internal_error"
     members = dict(outcome.data)
     headers = _retry_after(code, members)

@@ -1,27 +1,70 @@
-"""How patients are shown to their provider."""
+"""How patients are kept, and shown to their provider."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import Field
+
 from contracts.values import Patient
 from services.gateway.messages import ids
 from services.gateway.messages.products import moment
 
 
-def patient(record: Patient, *, created_at: datetime, updated_at: datetime, today: date) -> dict[str, Any]:
+class ListedPatient(Patient):
+    """A patient as the directory keeps them: with what no prescription needs to know."""
+
+    active: bool = True
+    external_ids: dict[str, str] = Field(default_factory=dict)
+
+
+def listed(patient: Patient) -> ListedPatient:
+    """A patient who is new to the directory, as they are kept."""
+    if isinstance(patient, ListedPatient):
+        return patient
+    return ListedPatient.model_construct(**{name: getattr(patient, name) for name in Patient.model_fields})
+
+
+def full_name(record: Patient) -> str | None:
+    """All parts of the name that are known."""
+    parts = (record.first_name, record.last_name, record.second_last_name)
+    return " ".join(part for part in parts if part) or None
+
+
+def same_person(one: Patient, other: Patient) -> bool:
+    """Whether birth date and names agree, without regard to case; no name contradicts none."""
+    if one.date_of_birth != other.date_of_birth:
+        return False
+    if not one.first_name or not other.first_name:
+        return True
+    if one.last_name is None or other.last_name is None:
+        return _folded(full_name(one)) == _folded(full_name(other))
+    return _parts(one) == _parts(other)
+
+
+def _parts(one: Patient) -> tuple[str, ...]:
+    return tuple(_folded(name) for name in (one.first_name, one.last_name, one.second_last_name))
+
+
+def _folded(name: str | None) -> str:
+    return (name or "").casefold()
+
+
+def patient(
+    record: ListedPatient, *, created_at: datetime, updated_at: datetime, today: date
+) -> dict[str, Any]:
     """A patient with the names of both layers of the public documentation; `age` is as of today."""
     spelled = ids.spell("pat", record.patient_id)
     surnames = " ".join(filter(None, (record.last_name, record.second_last_name))) or None
     return {
         "patient_id": spelled,
         "id": spelled,
-        "first_name": record.first_name,
+        "first_name": record.first_name or None,
         "last_name": record.last_name,
         "second_last_name": record.second_last_name,
-        "full_name": " ".join(filter(None, (record.first_name, surnames))),
-        "given_names": record.first_name,
+        "full_name": full_name(record),
+        "given_names": record.first_name or None,
         "surnames": surnames,
         "document_type": record.document_type,
         "document_number": record.document_number,
@@ -37,7 +80,7 @@ def patient(record: Patient, *, created_at: datetime, updated_at: datetime, toda
         "phone_number": record.phone_number,
         "email_address": record.email_address,
         "allergies": [allergy.model_dump(mode="json") for allergy in record.allergies],
-        "enabled": True,
+        "enabled": record.active,
         "manually_created": True,
         "identity_verified": False,
         "created_at": moment(created_at),

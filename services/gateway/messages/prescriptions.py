@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -40,6 +41,18 @@ STATUS_WORDS: Final = frozenset(STATUS.values()) | {PARTIALLY_DISPENSED}
 
 def path(prescription_id: UUID) -> str:
     return f"/ehr/v1/prescriptions/{ids.spell('rx', prescription_id)}"
+
+
+def ended_at(one: Prescription) -> datetime | None:
+    """When it came to its end, as its document tells; a cancelled completion takes the end back."""
+    match one.status:
+        case Status.CANCELLED:
+            return one.void.voided_at if one.void else None
+        case Status.EXPIRED:
+            return one.expired_at or one.valid_until
+        case Status.DISPENSED:
+            return one.dispensed_at
+    return None
 
 
 def partly_dispensed(prescription: Prescription) -> bool:
@@ -148,7 +161,7 @@ def row(one: Prescription) -> dict[str, Any]:
         **_head(one, code(one)),
         "patient": {
             "patient_id": ids.spell("pat", names.patient_id),
-            "first_name": names.first_name,
+            "first_name": names.first_name or None,
             "last_name": names.last_name,
         },
         "doctor": doctor(one.doctor),
@@ -175,7 +188,7 @@ def patient(one: Patient) -> dict[str, Any]:
     """The patient as they were at issue."""
     return {
         "patient_id": ids.spell("pat", one.patient_id),
-        "first_name": one.first_name,
+        "first_name": one.first_name or None,
         "last_name": one.last_name,
         "second_last_name": one.second_last_name,
         "document_type": one.document_type,

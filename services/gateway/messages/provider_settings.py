@@ -1,4 +1,4 @@
-"""A provider's settings (osigu-dialect 1.9): names, defaults and values, and the policy that follows."""
+"""A provider's settings (osigu-dialect 1.9, delphos-dialect 2.5, 3): names, defaults, and what follows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from contracts.values import Policy, Provider
+from contracts.values import Policy, Provider, Status
 
 VERSIONS: Final = frozenset({"v1", "v1.1", "v2"})
+REFUSABLE: Final = ("validated", "signed", "submitted")
+"""The statuses that a tenant may let nobody ask for."""
+CALLS_MAX: Final = 100_000_000
 DOWNLOAD_URL_TTL_H: Final = 24
 
 
@@ -39,6 +42,11 @@ class ProviderSettings:
     download_url_ttl_h: int
     max_medications: int
     event_retention_days: int
+    signer_policy: str
+    refused_statuses: frozenset[str]
+    requests_per_minute: int
+    requests_per_hour: int
+    requests_per_day: int
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
@@ -67,7 +75,18 @@ class ProviderSettings:
             dispensation_void_window_h=self.dispensation_void_window_h,
             deliver_on_issue=self.deliver_on_issue,
             max_medications=self.max_medications,
+            signer_policy=self.signer_policy,
+            refused_statuses=tuple(Status(word) for word in REFUSABLE if word in self.refused_statuses),
         )
+
+    @property
+    def call_limits(self) -> Mapping[str, int]:
+        """How often all API keys together may be used (delphos-dialect 2.5)."""
+        return {
+            "minute": self.requests_per_minute,
+            "hour": self.requests_per_hour,
+            "day": self.requests_per_day,
+        }
 
     def provider(self, tenant_id: UUID, slug: str, name: str) -> Provider:
         return Provider(
@@ -135,6 +154,13 @@ def _versions(text: str) -> frozenset[str]:
     return found
 
 
+def _refused(text: str) -> frozenset[str]:
+    found = _set(text)
+    if not found <= frozenset(REFUSABLE):
+        raise WrongSetting(f"must list some of {', '.join(REFUSABLE)}, or nothing")
+    return found
+
+
 def _set(text: str) -> frozenset[str]:
     return frozenset(word.strip() for word in text.split(",") if word.strip())
 
@@ -159,6 +185,11 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "download_url_ttl_h": _number(1, 720),
     "max_medications": _number(1, 30),
     "event_retention_days": _number(30, 3_650),
+    "signer_policy": _word("prescriber", "any_active_doctor"),
+    "refused_statuses": _refused,
+    "requests_per_minute": _number(1, CALLS_MAX),
+    "requests_per_hour": _number(1, CALLS_MAX),
+    "requests_per_day": _number(1, CALLS_MAX),
 }
 
 _DEFAULTS: Final[Mapping[str, str]] = {
@@ -181,6 +212,11 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "download_url_ttl_h": str(DOWNLOAD_URL_TTL_H),
     "max_medications": "30",
     "event_retention_days": "90",
+    "signer_policy": "prescriber",
+    "refused_statuses": "",
+    "requests_per_minute": "60",
+    "requests_per_hour": "1000",
+    "requests_per_day": "10000",
 }
 
 # Which schedules may be written without a paper form. Spain: narcotics and psychotropics (Royal Decree

@@ -1,4 +1,4 @@
-"""Requests as this dialect tells of them: what was asked, and what became of it (osigu-dialect 1.7)."""
+"""Requests as both dialects tell of them: what was asked, and what became of it (1.7, and 2.7)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from uuid import UUID
 import orjson
 
 from contracts.message import utc
-from services.gateway.messages import ids
+from services.gateway.messages import dialects
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.dialects import Dialect
+from services.gateway.messages.errors import Problem
 
 RETRY_AFTER: Final = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A write as it came: whose, under which key, and the digest that tells its content from any other."""
+    """A write as it came: whose, under which key, and the digest that tells its content from any other.
+
+    `client`: whose idempotency keys these are; `asked_by`: which API key it was, where these are a tenant's.
+    """
 
     request_id: UUID
     tenant_id: UUID
@@ -29,6 +34,7 @@ class Asked:
     content_digest: bytes
     idempotency_key: str | None = None
     source: str = "osigu"
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,16 @@ class Request:
     answer: Answer | None = None
 
     @property
+    def dialect(self) -> Dialect:
+        return dialects.of_source(self.asked.source)
+
+    @property
     def id(self) -> str:
-        return ids.spell("req", self.asked.request_id)
+        return self.dialect.spell("req", self.asked.request_id)
 
     @property
     def path(self) -> str:
-        return f"/v1/requests/{self.id}"
+        return f"{dialects.REQUESTS}/{self.id}"
 
     @property
     def base_url(self) -> str:
@@ -59,18 +69,19 @@ class Request:
 
 def body(request: Request) -> dict[str, Any]:
     """The request as look-up shows it; the stored answer is repeated byte for byte."""
-    asked = request.asked
+    asked, dialect = request.asked, request.dialect
+    finished_at = request.finished_at
     return {
         "request_id": request.id,
         "state": request.state,
         "method": asked.method,
         "path": asked.path,
         "idempotency_key": asked.idempotency_key,
-        "accepted_at": moment(request.accepted_at),
-        "finished_at": moment_or_none(request.finished_at),
+        "accepted_at": dialect.moment(request.accepted_at),
+        "finished_at": None if finished_at is None else dialect.moment(finished_at),
         "prescription_id": None
         if request.prescription_id is None
-        else ids.spell("rx", request.prescription_id),
+        else dialect.spell("rx", request.prescription_id),
         "response": None if request.answer is None else _response(request.answer),
     }
 
@@ -90,6 +101,13 @@ def pending(request: Request, *, applied: str | None) -> Answer:
     if applied is not None:
         headers["Preference-Applied"] = applied
     return Answer(202, body(request), headers)
+
+
+def reused(holder: Request) -> Problem:
+    """Its key came with other content; the second dialect names the first request."""
+    if holder.dialect is dialects.DELPHOS:
+        return Problem("idempotency_key_reused", request_id=holder.id)
+    return Problem("idempotency_key_reused")
 
 
 def moment(at: datetime) -> str:

@@ -32,7 +32,7 @@ ALTER TABLE catalogue_name
     ADD COLUMN name         text,
     ADD COLUMN kind         text,
     ADD COLUMN country      text,
-    ADD COLUMN display_name text;
+    ADD COLUMN IF NOT EXISTS display_name text;
 
 -- What is here already; its substances are shown as that release of the catalogue has them.
 UPDATE catalogue_product

@@ -6,16 +6,18 @@ import os
 import pwd
 import secrets
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from contracts.directory_events import DoctorStandingChanged
 from contracts.values import Doctor
 from services.gateway.auth import keys
+from services.gateway.auth.api_keys import KINDS, PREFIX_LETTERS
 from services.gateway.messages import provider_settings
-from services.gateway.store import catalogue, clients, doctors, providers, token_keys
-from services.gateway.store.clients import ApiKey, Client
+from services.gateway.store import api_keys, catalogue, clients, doctors, providers, token_keys
+from services.gateway.store.api_keys import ApiKey
+from services.gateway.store.clients import Client
 from shared import clock, outbox
 from shared.database import Connection
 from shared.errors import Conflict, NotFound
@@ -23,12 +25,8 @@ from shared.ids import new
 
 ACTOR: Final = "operator"
 SECRET_BYTES: Final = 32
-KEY_PREFIX_LETTERS: Final = 16
 REQUESTS_PER_MINUTE: Final = 6_000
 REQUESTS_PER_SECOND: Final = 200
-KEY_REQUESTS_PER_MINUTE: Final = 60
-KEY_REQUESTS_PER_HOUR: Final = 1_000
-KEY_REQUESTS_PER_DAY: Final = 10_000
 CLIENT_ID_LETTERS_MAX: Final = 128
 
 CLINIC_SCOPES: Final = (
@@ -53,15 +51,6 @@ class Limits:
 
     per_minute: int = REQUESTS_PER_MINUTE
     per_second: int = REQUESTS_PER_SECOND
-
-
-@dataclass(frozen=True)
-class KeyLimits:
-    """How often an API key may be used, by windows of the calendar."""
-
-    per_minute: int = KEY_REQUESTS_PER_MINUTE
-    per_hour: int = KEY_REQUESTS_PER_HOUR
-    per_day: int = KEY_REQUESTS_PER_DAY
 
 
 async def tenant(conn: Connection, slug: str) -> UUID:
@@ -209,8 +198,7 @@ def new_key(environment: str) -> str:
 
 
 def key_of(environment: str, random: str) -> str:
-    kind = {"production": "live", "sandbox": "stg"}[environment]
-    return f"rcp_{kind}_{random}"
+    return f"rcp_{KINDS[environment]}_{random}"
 
 
 async def save_key(
@@ -220,26 +208,24 @@ async def save_key(
     key: str,
     *,
     permissions: tuple[str, ...],
-    limits: KeyLimits = KeyLimits(),
+    expires_at: datetime | None = None,
 ) -> None:
     """Let a key of the other dialect in; one of the same name stops being valid."""
     now = clock.now()
     digest = keys.digest(key)
-    unchanged = await clients.find_key(conn, digest, now=now)
+    known = await api_keys.find_named(conn, tenant_id, name)
     stored = ApiKey(
-        key_id=unchanged.key_id if unchanged is not None else new(),
+        key_id=known.key_id if known is not None and known.key_sha256 == digest else new(),
         tenant_id=tenant_id,
         name=name,
-        key_prefix=key[:KEY_PREFIX_LETTERS],
+        key_prefix=key[:PREFIX_LETTERS],
         key_sha256=digest,
         permissions=frozenset(permissions),
-        requests_per_minute=limits.per_minute,
-        requests_per_hour=limits.per_hour,
-        requests_per_day=limits.per_day,
+        expires_at=expires_at,
     )
-    if stored == unchanged:
+    if stored == known:
         return
-    await clients.save_key(conn, stored, now=now)
+    await api_keys.save(conn, stored, now=now)
     await providers.note(
         conn, tenant_id, at=now, actor=ACTOR, what="key_saved", subject=name, value=" ".join(permissions)
     )
@@ -248,9 +234,28 @@ async def save_key(
 async def revoke_key(conn: Connection, tenant_id: UUID, name: str) -> None:
     """Raises NotFound."""
     now = clock.now()
-    if not await clients.revoke_key(conn, tenant_id, name, now=now):
+    if not await api_keys.revoke(conn, tenant_id, name, now=now):
         raise NotFound(f"there is no key {name}")
     await providers.note(conn, tenant_id, at=now, actor=ACTOR, what="key_revoked", subject=name)
+
+
+async def disable_tenant(conn: Connection, tenant_id: UUID) -> bool:
+    """Nobody of the provider is let in any more, by key or client; False if that was so already."""
+    return await _enable(conn, tenant_id, False)
+
+
+async def enable_tenant(conn: Connection, tenant_id: UUID) -> bool:
+    """Whether it was disabled."""
+    return await _enable(conn, tenant_id, True)
+
+
+async def _enable(conn: Connection, tenant_id: UUID, enabled: bool) -> bool:
+    now = clock.now()
+    changed = await providers.enable(conn, tenant_id, disabled_at=None if enabled else now)
+    if changed:
+        what = "tenant_enabled" if enabled else "tenant_disabled"
+        await providers.note(conn, tenant_id, at=now, actor=ACTOR, what=what, subject=str(tenant_id))
+    return changed
 
 
 async def register_products(

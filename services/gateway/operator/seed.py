@@ -19,7 +19,7 @@ from contracts.directory_events import PatientFactsChanged
 from services.gateway.auth import keys
 from services.gateway.operator import icd10, provisioning
 from services.gateway.operator.invented import PHARMACIES, Clinic, PharmacyCompany, clinics, patients
-from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, KeyLimits, Limits
+from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, Limits
 from services.gateway.settings import Settings
 from services.gateway.store import catalogue, directory
 from services.gateway.store.directory import PatientExists
@@ -30,7 +30,13 @@ from shared.errors import Unavailable
 WAIT_SECONDS_DEFAULT: Final = 60.0
 POLL_SECONDS: Final = 0.25
 RAISED: Final = Limits(per_minute=1_000_000, per_second=100_000)
-RAISED_KEY: Final = KeyLimits(per_minute=1_000_000, per_hour=10_000_000, per_day=100_000_000)
+RAISED_KEYS: Final = {
+    "requests_per_minute": "1000000",
+    "requests_per_hour": "10000000",
+    "requests_per_day": "100000000",
+}
+LIMITED: Final = 2
+"""The clinic whose API keys may be used as often as any tenant's by default."""
 UNREGISTERED: Final = 2
 WITH_PATIENTS: Final = 2
 
@@ -59,6 +65,9 @@ async def seed(pool: Pool, settings: Settings, output: Path, *, wait_seconds: fl
     async with database.transaction(pool) as conn:
         await icd10.load(conn)
         seeded = [await _clinic(conn, one) for one in clinics()]
+        for index, one in enumerate(seeded):
+            for name, value in RAISED_KEYS.items() if index != LIMITED else ():
+                await provisioning.set_setting(conn, one.tenant_id, name, value)
         pharmacies = [await _pharmacy(conn, one) for one in PHARMACIES]
         for one in seeded[:WITH_PATIENTS]:
             await _patients(conn, one.tenant_id)
@@ -112,19 +121,14 @@ class ClientLine(Line):
     limits: Limits = RAISED
 
 
-@dataclass(frozen=True)
-class KeyLine(Line):
-    limits: KeyLimits = RAISED_KEY
-
-
-def _key_lines(seeded: Sequence[Seeded]) -> tuple[KeyLine, ...]:
-    a, b, c = seeded[:3]
+def _key_lines(seeded: Sequence[Seeded]) -> tuple[Line, ...]:
+    a, b, c = seeded[: LIMITED + 1]
     everything = provisioning.PERMISSIONS
     return (
-        KeyLine("RECEPTA_API_KEY", a.tenant_id, everything),
-        KeyLine("RECEPTA_API_KEY_READ", a.tenant_id, ("prescriptions:read",)),
-        KeyLine("RECEPTA_API_KEY_OTHER", b.tenant_id, everything),
-        KeyLine("RECEPTA_API_KEY_LIMITED", c.tenant_id, everything, KeyLimits()),
+        Line("RECEPTA_API_KEY", a.tenant_id, everything),
+        Line("RECEPTA_API_KEY_READ", a.tenant_id, ("prescriptions:read",)),
+        Line("RECEPTA_API_KEY_OTHER", b.tenant_id, everything),
+        Line("RECEPTA_API_KEY_LIMITED", c.tenant_id, everything),
     )
 
 
@@ -156,9 +160,7 @@ async def _credentials(
     written: dict[str, str] = {}
     for key in _key_lines(seeded):
         value = provisioning.key_of(settings.environment, _secret(settings, key.name))
-        await provisioning.save_key(
-            conn, key.tenant_id, key.name, value, permissions=key.allows, limits=key.limits
-        )
+        await provisioning.save_key(conn, key.tenant_id, key.name, value, permissions=key.allows)
         written[key.name] = value
     for client in _client_lines(seeded, pharmacies):
         secret = _secret(settings, client.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
@@ -13,11 +13,12 @@ from uuid import UUID
 from contracts.values import Doctor
 from services.gateway.messages import ids, provider_settings
 from services.gateway.operator import icd10, provisioning, rotation, seed
-from services.gateway.operator.provisioning import KeyLimits, Limits
+from services.gateway.operator.provisioning import Limits
 from services.gateway.settings import Settings
-from services.gateway.store import consents, doctors, providers
+from services.gateway.store import api_keys, consents, doctors, providers
+from services.gateway.store.api_keys import ListedKey
 from services.gateway.store.consents import Consent
-from shared import database
+from shared import clock, database
 from shared.database import Connection, Pool
 from shared.errors import NotFound
 from shared.ids import new
@@ -65,6 +66,10 @@ def _tenants(words: Words) -> None:
         "name", choices=provider_settings.NAMES, metavar="NAME", help=", ".join(provider_settings.NAMES)
     )
     one.add_argument("value")
+    one = _word(words, "disable-tenant", "let nobody of a provider in, by key or client", _disable_tenant)
+    one.add_argument("tenant")
+    one = _word(words, "enable-tenant", "let a disabled provider in again", _enable_tenant)
+    one.add_argument("tenant")
     one = _word(words, "create-branch", "make a branch of a provider", _create_branch)
     one.add_argument("tenant")
     one.add_argument("slug")
@@ -124,9 +129,9 @@ def _credentials(words: Words) -> None:
     one.add_argument("tenant")
     one.add_argument("name")
     one.add_argument("--permission", action="append", required=True, choices=provisioning.PERMISSIONS)
-    one.add_argument("--per-minute", type=int, default=KeyLimits.per_minute)
-    one.add_argument("--per-hour", type=int, default=KeyLimits.per_hour)
-    one.add_argument("--per-day", type=int, default=KeyLimits.per_day)
+    one.add_argument("--days", type=int, help="how many days it is valid; without it, until it is revoked")
+    one = _word(words, "list-keys", "list the API keys of a provider, never the keys themselves", _list_keys)
+    one.add_argument("tenant")
     one = _word(words, "revoke-key", "let an API key in no more", _revoke_key)
     one.add_argument("tenant")
     one.add_argument("name")
@@ -162,6 +167,16 @@ async def _set_setting(asked: Namespace, conn: Connection, _settings: Settings) 
     tenant_id = await provisioning.tenant(conn, asked.tenant)
     changed = await provisioning.set_setting(conn, tenant_id, asked.name, asked.value)
     print("changed" if changed else "as it was")
+
+
+async def _disable_tenant(asked: Namespace, conn: Connection, _settings: Settings) -> None:
+    changed = await provisioning.disable_tenant(conn, await provisioning.tenant(conn, asked.tenant))
+    print("disabled" if changed else "as it was")
+
+
+async def _enable_tenant(asked: Namespace, conn: Connection, _settings: Settings) -> None:
+    changed = await provisioning.enable_tenant(conn, await provisioning.tenant(conn, asked.tenant))
+    print("enabled" if changed else "as it was")
 
 
 async def _create_branch(asked: Namespace, conn: Connection, _settings: Settings) -> None:
@@ -243,11 +258,35 @@ async def _disable_client(asked: Namespace, conn: Connection, _settings: Setting
 async def _create_key(asked: Namespace, conn: Connection, settings: Settings) -> None:
     tenant_id = await provisioning.tenant(conn, asked.tenant)
     key = provisioning.new_key(settings.environment)
-    limits = KeyLimits(asked.per_minute, asked.per_hour, asked.per_day)
+    expires_at = None if asked.days is None else clock.now() + timedelta(days=asked.days)
     await provisioning.save_key(
-        conn, tenant_id, asked.name, key, permissions=tuple(asked.permission), limits=limits
+        conn, tenant_id, asked.name, key, permissions=tuple(asked.permission), expires_at=expires_at
     )
     print(key)
+
+
+async def _list_keys(asked: Namespace, conn: Connection, _settings: Settings) -> None:
+    tenant_id = await provisioning.tenant(conn, asked.tenant)
+    for one in await api_keys.of(conn, tenant_id):
+        print(_listed(one))
+
+
+def _listed(one: ListedKey) -> str:
+    def at(moment: datetime | None) -> str:
+        return "never" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+    return " ".join(
+        (
+            one.key.name,
+            f"{one.key.key_prefix}…",
+            f"permissions={','.join(sorted(one.key.permissions))}",
+            f"created={at(one.created_at)}",
+            f"expires={at(one.key.expires_at)}",
+            f"revoked={at(one.revoked_at)}",
+            f"uses={one.uses}",
+            f"last-used={at(one.last_used_at)}",
+        )
+    )
 
 
 async def _revoke_key(asked: Namespace, conn: Connection, _settings: Settings) -> None:

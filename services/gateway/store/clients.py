@@ -1,4 +1,4 @@
-"""OAuth clients, API keys, and what the token endpoint was asked in the last minute; read as the owner."""
+"""OAuth clients, and what the token endpoint was asked in the last minute; read as the owner."""
 
 from __future__ import annotations
 
@@ -27,21 +27,6 @@ class Client:
     disabled: bool = False
 
 
-@dataclass(frozen=True)
-class ApiKey:
-    """A key of the other dialect, as it is kept: never the key itself."""
-
-    key_id: UUID
-    tenant_id: UUID
-    name: str
-    key_prefix: str
-    key_sha256: bytes
-    permissions: frozenset[str]
-    requests_per_minute: int
-    requests_per_hour: int
-    requests_per_day: int
-
-
 def _client(row: Record) -> Client:
     return Client(
         client_id=row["client_id"],
@@ -53,7 +38,7 @@ def _client(row: Record) -> Client:
         secret_sha256=row["secret_sha256"],
         doctor_id=row["doctor_id"],
         branch_id=row["branch_id"],
-        disabled=row["disabled_at"] is not None,
+        disabled=row["disabled"],
     )
 
 
@@ -61,7 +46,8 @@ async def find_client(conn: Connection, client_id: str) -> Client | None:
     row = await conn.fetchrow(
         """
         SELECT client_id, tenant_id, slug, scopes, doctor_id, branch_id, secret_sha256,
-               requests_per_minute, requests_per_second, disabled_at
+               requests_per_minute, requests_per_second,
+               coalesce(oauth_client.disabled_at, tenant.disabled_at) IS NOT NULL AS disabled
           FROM oauth_client
           JOIN tenant USING (tenant_id)
          WHERE client_id = $1
@@ -109,66 +95,6 @@ async def disable_client(conn: Connection, client_id: str, *, now: datetime) -> 
         now,
     )
     return tenant_id
-
-
-async def save_key(conn: Connection, key: ApiKey, *, now: datetime) -> None:
-    """Store a key under its provider and name; a key of that name stops being valid."""
-    await conn.execute(
-        """
-        INSERT INTO api_key (key_id, tenant_id, name, key_prefix, key_sha256, permissions,
-                             requests_per_minute, requests_per_hour, requests_per_day, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-            ON CONFLICT ON CONSTRAINT api_key_name_key DO UPDATE
-           SET key_prefix = EXCLUDED.key_prefix, key_sha256 = EXCLUDED.key_sha256,
-               permissions = EXCLUDED.permissions, requests_per_minute = EXCLUDED.requests_per_minute,
-               requests_per_hour = EXCLUDED.requests_per_hour,
-               requests_per_day = EXCLUDED.requests_per_day, revoked_at = NULL
-        """,
-        key.key_id,
-        key.tenant_id,
-        key.name,
-        key.key_prefix,
-        key.key_sha256,
-        sorted(key.permissions),
-        key.requests_per_minute,
-        key.requests_per_hour,
-        key.requests_per_day,
-        now,
-    )
-
-
-async def revoke_key(conn: Connection, tenant_id: UUID, name: str, *, now: datetime) -> bool:
-    """Whether there was such a key."""
-    found = await conn.fetchval(
-        """
-        UPDATE api_key SET revoked_at = coalesce(revoked_at, $3)
-         WHERE (tenant_id, name) = ($1, $2)
-        RETURNING true
-        """,
-        tenant_id,
-        name,
-        now,
-    )
-    return found is True
-
-
-async def find_key(conn: Connection, digest: bytes, *, now: datetime) -> ApiKey | None:
-    """The valid key that has this digest."""
-    row = await conn.fetchrow(
-        """
-        SELECT key_id, tenant_id, name, key_prefix, key_sha256, permissions,
-               requests_per_minute, requests_per_hour, requests_per_day
-          FROM api_key
-         WHERE key_sha256 = $1
-           AND revoked_at IS NULL
-           AND (expires_at IS NULL OR expires_at > $2)
-        """,
-        digest,
-        now,
-    )
-    if row is None:
-        return None
-    return ApiKey(**{**dict(row), "permissions": frozenset(row["permissions"])})
 
 
 async def token_requests(conn: Connection, client_id: str, source: str, *, since: datetime) -> list[datetime]:

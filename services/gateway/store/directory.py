@@ -10,6 +10,7 @@ from asyncpg import Record, UniqueViolationError
 
 from contracts.directory_events import PatientFactsChanged
 from contracts.values import Patient
+from services.gateway.messages.patients import ListedPatient, listed, same_person
 from services.gateway.store import at_rest
 from services.gateway.store.at_rest import keyring
 from shared.database import Connection
@@ -36,7 +37,7 @@ class PatientConflict(Conflict):
 class KnownPatient:
     """A patient on file; `version` rises with every change."""
 
-    record: Patient
+    record: ListedPatient
     version: int
     revealed: bool
     created_at: datetime
@@ -48,12 +49,12 @@ def document_hash(tenant_id: UUID, number: str | None) -> bytes | None:
     return keyring.look_up(tenant_id, "patient document", number) if number else None
 
 
-def opened(record: bytes, tenant_id: UUID, patient_id: UUID) -> Patient:
+def opened(record: bytes, tenant_id: UUID, patient_id: UUID) -> ListedPatient:
     """A patient as `patient.record` holds them. Raises Tampered."""
-    return Patient.model_validate_json(at_rest.PATIENT.open(record, tenant_id, patient_id))
+    return ListedPatient.model_validate_json(at_rest.PATIENT.open(record, tenant_id, patient_id))
 
 
-def _sealed(tenant_id: UUID, patient: Patient) -> bytes:
+def _sealed(tenant_id: UUID, patient: ListedPatient) -> bytes:
     return at_rest.PATIENT.seal(patient.model_dump_json().encode(), tenant_id, patient.patient_id)
 
 
@@ -116,16 +117,35 @@ async def add_patient(conn: Connection, tenant_id: UUID, patient: Patient, *, no
 
     Raises PatientExists, of two at the same moment for the second.
     """
-    if await _insert(conn, tenant_id, patient, revealed=True, digest=None, now=now):
-        return KnownPatient(patient, patient.facts_version, True, now, now)
+    new = listed(patient)
+    if await _insert(conn, tenant_id, new, revealed=True, digest=None, now=now):
+        return KnownPatient(new, patient.facts_version, True, now, now)
     found, _ = await _held(conn, tenant_id, patient)
     if found.revealed:
         raise PatientExists(found.record.patient_id)
     return await _replace(conn, tenant_id, found, patient, revealed=True, created_at=now, now=now)
 
 
+async def put_patient(
+    conn: Connection, tenant_id: UUID, patient: ListedPatient, *, now: datetime
+) -> KnownPatient | None:
+    """A new patient on file, under the id that a client has chosen; None if there is one of this id.
+
+    A document that an issue without success had brought is taken from it: nobody has seen that row. Raises
+    PatientExists.
+    """
+    if patient.document_number:
+        await _free_document(conn, tenant_id, patient)
+    if await _insert(conn, tenant_id, patient, revealed=True, digest=None, now=now):
+        return KnownPatient(patient, patient.facts_version, True, now, now)
+    if await find_patient(conn, tenant_id, patient.patient_id) is not None:
+        return None
+    found, _ = await _held(conn, tenant_id, patient)
+    raise PatientExists(found.record.patient_id)
+
+
 async def change_patient(
-    conn: Connection, tenant_id: UUID, held: KnownPatient, patient: Patient, *, now: datetime
+    conn: Connection, tenant_id: UUID, held: KnownPatient, patient: ListedPatient, *, now: datetime
 ) -> KnownPatient:
     """Put another record in the place of a held one; the same again changes nothing. Raises PatientExists.
 
@@ -184,7 +204,7 @@ async def inline_patient(conn: Connection, tenant_id: UUID, patient: Patient, no
     names and birth date agree. Raises PatientConflict.
     """
     digest = None if patient.document_number else _digest(tenant_id, patient)
-    if await _insert(conn, tenant_id, patient, revealed=False, digest=digest, now=now):
+    if await _insert(conn, tenant_id, listed(patient), revealed=False, digest=digest, now=now):
         return patient
     found, same = await _held(conn, tenant_id, patient, digest)
     if not found.revealed:
@@ -244,7 +264,7 @@ async def forget_unrevealed(conn: Connection, *, before: datetime, limit: int) -
 async def _insert(
     conn: Connection,
     tenant_id: UUID,
-    patient: Patient,
+    patient: ListedPatient,
     *,
     revealed: bool,
     digest: bytes | None,
@@ -292,7 +312,7 @@ async def _held(
     if row is None:
         raise Conflict("the patient's row went away at this moment")
     found = _patient(tenant_id, row)
-    return found, _person(found.record) == _person(patient)
+    return found, same_person(found.record, patient)
 
 
 async def _replace(
@@ -306,7 +326,7 @@ async def _replace(
     now: datetime,
 ) -> KnownPatient:
     """Put what was sent in the place of a row that nobody has seen; a difference raises its version."""
-    kept = patient.model_copy(
+    kept = listed(patient).model_copy(
         update={"patient_id": found.record.patient_id, "facts_version": found.record.facts_version}
     )
     version = found.version
@@ -330,12 +350,6 @@ async def _replace(
         now,
     )
     return KnownPatient(kept, version, revealed, created_at or found.created_at, now)
-
-
-def _person(patient: Patient) -> tuple[object, ...]:
-    """What must agree when a document is sent again: names, without regard to case, and birth date."""
-    names = (patient.first_name, patient.last_name, patient.second_last_name)
-    return (*((name or "").casefold() for name in names), patient.date_of_birth)
 
 
 def _digest(tenant_id: UUID, patient: Patient) -> bytes:

@@ -163,12 +163,35 @@ async def add_doctor(
     conn: Connection, tenant_id: UUID, doctor: ListedDoctor, *, status: str, now: datetime
 ) -> KnownDoctor:
     """A new doctor on file. Raises DoctorExists, of two at the same moment for the second."""
+    if not await _insert(conn, tenant_id, doctor, status=status, now=now):
+        raise DoctorExists(await _holder(conn, tenant_id, doctor))
+    return KnownDoctor(doctor, 1, status, now, now)
+
+
+async def put_doctor(
+    conn: Connection, tenant_id: UUID, doctor: ListedDoctor, *, status: str, now: datetime
+) -> KnownDoctor | None:
+    """A new doctor on file, under the id that a client has chosen; None if there is one of this id.
+
+    Raises DoctorExists.
+    """
+    if await _insert(conn, tenant_id, doctor, status=status, now=now):
+        return KnownDoctor(doctor, 1, status, now, now)
+    if await find_doctor(conn, tenant_id, doctor.doctor_id) is not None:
+        return None
+    raise DoctorExists(await _holder(conn, tenant_id, doctor))
+
+
+async def _insert(
+    conn: Connection, tenant_id: UUID, doctor: ListedDoctor, *, status: str, now: datetime
+) -> bool:
+    """False when somebody has the licence, or the id, already."""
     made = await conn.fetchval(
         """
         INSERT INTO doctor (tenant_id, doctor_id, version, institution_slug, medical_license_number,
                             registration_status, registration_valid_until, record, created_at, updated_at)
         VALUES ($1, $2, 1, $3, $4, $5, $6, $7, $8, $8)
-            ON CONFLICT ON CONSTRAINT doctor_license_key DO NOTHING
+            ON CONFLICT DO NOTHING
         RETURNING true
         """,
         tenant_id,
@@ -180,9 +203,7 @@ async def add_doctor(
         doctor.model_dump_json(),
         now,
     )
-    if made is None:
-        raise DoctorExists(await _holder(conn, tenant_id, doctor))
-    return KnownDoctor(doctor, 1, status, now, now)
+    return made is True
 
 
 async def change_doctor(

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from contracts.prescription_events import PrescriptionChanged
 from contracts.values import Prescription
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
-from services.gateway.store import requests, views
+from services.gateway.store import history, requests, views
+from services.gateway.store.history import Told
 from services.gateway.store.requests import Finished
 from shared.database import Connection
 
@@ -22,6 +24,7 @@ class _Hand:
     conn: Connection
     pending: dict[UUID, Request] = field(default_factory=dict)
     shown: dict[tuple[UUID, UUID], Prescription] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
 
 
@@ -54,6 +57,12 @@ def show(conn: Connection, prescription: Prescription) -> None:
         shown[place] = prescription
 
 
+def tell(conn: Connection, event: PrescriptionChanged) -> None:
+    """Keep what its history says of how this state came about."""
+    state = event.prescription
+    _of(conn).told += [Told(state.tenant_id, state.prescription_id, entry) for entry in event.history]
+
+
 def finish(
     conn: Connection, request: Request, answer: Answer, *, prescription_id: UUID | None, at: datetime
 ) -> None:
@@ -69,6 +78,8 @@ async def settle(conn: Connection) -> None:
     if hand is None or hand.conn is not conn:
         return
     await views.keep(conn, [hand.shown[place] for place in sorted(hand.shown)])
+    await history.keep(conn, hand.told)
     await requests.finish(conn, hand.finished)
     hand.shown.clear()
+    hand.told.clear()
     hand.finished.clear()

@@ -13,8 +13,9 @@ import asyncpg
 import orjson
 
 from contracts.drug_catalog import CatalogueProduct
-from contracts.values import Diagnosis, Doctor, Patient, Provider
+from contracts.values import Diagnosis, Doctor, Provider
 from services.gateway.messages import provider_settings
+from services.gateway.messages.patients import ListedPatient
 from services.gateway.messages.provider_settings import ProviderSettings
 from services.gateway.store import directory
 from services.gateway.store.catalogue import PRESENT
@@ -65,7 +66,7 @@ class Found:
     provider: Provider
     settings: ProviderSettings
     doctors: Sequence[FoundDoctor]
-    patient: Patient | None
+    patient: ListedPatient | None
     products: Mapping[str, FoundProduct]
     diagnoses: Mapping[str, Diagnosis]
 

@@ -67,6 +67,21 @@ async def save_tenant(conn: Connection, tenant_id: UUID, slug: str, name: str, *
     return saved
 
 
+async def enable(conn: Connection, tenant_id: UUID, *, disabled_at: datetime | None) -> bool:
+    """Whether that changed anything; None lets the provider in again."""
+    changed = await conn.fetchval(
+        """
+        UPDATE tenant SET disabled_at = $2
+         WHERE tenant_id = $1
+           AND (disabled_at IS NULL) <> ($2::timestamptz IS NULL)
+        RETURNING true
+        """,
+        tenant_id,
+        disabled_at,
+    )
+    return changed is True
+
+
 async def save_setting(conn: Connection, tenant_id: UUID, name: str, value: str, *, now: datetime) -> bool:
     """Whether that changed anything."""
     changed = await conn.fetchval(

@@ -21,8 +21,8 @@ KEPT: Final = timedelta(days=7)
 PRUNED_AT_ONCE_MAX: Final = 1_000
 
 
-_COLUMNS: Final = """request_id, tenant_id, client, source, idempotency_key, method, path, content_digest,
-       kind, context, prescription_id, state, accepted_at, finished_at,
+_COLUMNS: Final = """request_id, tenant_id, client, source, asked_by, idempotency_key, method, path,
+       content_digest, kind, context, prescription_id, state, accepted_at, finished_at,
        response_status, response_headers, response_body"""
 
 
@@ -53,19 +53,19 @@ async def open_all(conn: Connection, wanted: Sequence[Request]) -> set[UUID]:
         {TENANT}
         INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path,
                              content_digest, kind, context, prescription_id, accepted_at, holds_key,
-                             state, finished_at, response_status, response_headers, response_body)
+                             state, finished_at, response_status, response_headers, response_body, asked_by)
         SELECT new.request_id, present.id, client, source, idempotency_key, method, path, content_digest,
                kind, context, prescription_id, accepted_at, holds_key,
-               state, finished_at, response_status, response_headers, response_body
+               state, finished_at, response_status, response_headers, response_body, asked_by
           FROM present
          CROSS JOIN unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                            $8::bytea[], $9::text[], $10::bytea[], $11::uuid[], $12::timestamptz[],
                            $13::bool[], $14::text[], $15::timestamptz[], $16::int[], $17::text[],
-                           $18::bytea[])
+                           $18::bytea[], $19::text[])
                WITH ORDINALITY
                AS new (request_id, client, source, idempotency_key, method, path, content_digest, kind,
                        context, prescription_id, accepted_at, holds_key, state, finished_at,
-                       response_status, response_headers, response_body, place)
+                       response_status, response_headers, response_body, asked_by, place)
          ORDER BY place
             ON CONFLICT DO NOTHING
         RETURNING request_id
@@ -88,6 +88,7 @@ async def open_all(conn: Connection, wanted: Sequence[Request]) -> set[UUID]:
         [None if one is None else one.status for one in answers],
         [None if one is None else _headers(one) for one in answers],
         [None if one.answer is None else _body(one.asked, one.answer) for one in wanted],
+        [one.asked_by for one in asked],
     )
     return {row["request_id"] for row in rows}
 
@@ -326,6 +327,7 @@ def _asked(row: asyncpg.Record) -> Asked:
         content_digest=row["content_digest"],
         idempotency_key=row["idempotency_key"],
         source=row["source"],
+        asked_by=row["asked_by"],
     )
 
 

@@ -67,11 +67,12 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         """
         INSERT INTO prescription_view AS shown
                (tenant_id, prescription_id, revision, version, status, partly_dispensed, claim_expires_at,
-                prescription_code, patient_id, doctor_id, created_at, valid_until, state)
+                prescription_code, patient_id, doctor_id, created_at, valid_until, state, origin,
+                consultation_id)
         SELECT new.*
           FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::bool[],
                       $7::timestamptz[], $8::text[], $9::uuid[], $10::uuid[], $11::timestamptz[],
-                      $12::timestamptz[], $13::bytea[])
+                      $12::timestamptz[], $13::bytea[], $14::text[], $15::uuid[])
                AS new (tenant_id, prescription_id, revision)
          WHERE new.revision > coalesce((
                SELECT revision
@@ -82,7 +83,8 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
                partly_dispensed = excluded.partly_dispensed, claim_expires_at = excluded.claim_expires_at,
                prescription_code = excluded.prescription_code, patient_id = excluded.patient_id,
                doctor_id = excluded.doctor_id, created_at = excluded.created_at,
-               valid_until = excluded.valid_until, state = excluded.state
+               valid_until = excluded.valid_until, state = excluded.state, origin = excluded.origin,
+               consultation_id = excluded.consultation_id
          WHERE shown.revision < excluded.revision
         """,
         [one.tenant_id for one in prescriptions],
@@ -98,8 +100,13 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         [one.created_at for one in prescriptions],
         [one.valid_until for one in prescriptions],
         [at_rest.PRESCRIPTION.seal(_json(one), one.tenant_id, one.prescription_id) for one in prescriptions],
+        [one.origin for one in prescriptions],
+        [one.consultation_id for one in prescriptions],
     )
-    dispensed = [(whole, one) for whole in prescriptions for one in whole.dispensations]
+    # What was recorded by a change of status was never a pharmacy's claim.
+    dispensed = [
+        (whole, one) for whole in prescriptions for one in whole.dispensations if one.source == "dispensing"
+    ]
     if dispensed:
         await _keep_dispensations(conn, dispensed)
 

@@ -28,8 +28,16 @@ def make(printed: PrintedPrescription, *, verify_url: str | None = None) -> byte
     return content
 
 
+def load() -> None:
+    """Have engine and fonts at hand, which takes a second or two: else the first who asks waits for them."""
+    from services.notification.pdf import pages as pages
+    from services.notification.pdf.sheet import Sheet
+
+    Sheet()
+
+
 def _made(printed: PrintedPrescription, verify_url: str | None) -> bytes:
-    # The engine takes 35 MB: a third of this process, which may idle for long before a document is wanted.
+    # Loaded beside the start, not by it: a service must be ready before it can print.
     from services.notification.pdf import pages
     from services.notification.pdf.sheet import Sheet
 

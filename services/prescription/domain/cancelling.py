@@ -39,6 +39,7 @@ def cancel(
             reason=reason, reason_code=reason_code, doctor_id=doctor_id, at=occasion.at
         ),
         signature=_void(prescription.signature),
+        sign_request=None,
         dispensations=tuple(
             stopped if stopped and one.id == stopped.id else one for one in prescription.dispensations
         ),
@@ -49,7 +50,8 @@ def cancel(
         note = DispensationNote(stopped.id, stopped.status, ())
         notes.insert(0, Note(action=Action.DISPENSATION_ENDED, dispensation=note))
         say.insert(0, Say(Said.STOPPED, stopped))
-    return prescription.becomes(changed, occasion, *notes, say=say)
+    cancelled = prescription.becomes(changed, occasion, *notes, say=say)
+    return _signing_refused(prescription, cancelled, occasion)
 
 
 def void(
@@ -75,6 +77,14 @@ def void(
 def refused_attempt(prescription: Prescription, refusal: Refused, occasion: Occasion) -> Prescription:
     """The same prescription, whose history tells of an attempt that was refused."""
     return prescription.noted(occasion, Note(action=Action.ATTEMPT_REFUSED, error=refusal.code))
+
+
+def _signing_refused(before: Prescription, cancelled: Prescription, occasion: Occasion) -> Prescription:
+    """Whoever was having it signed is refused in the same commit (delphos-dialect 3.7)."""
+    if before.sign_request is None:
+        return cancelled
+    refusal = cancelled.refused("T", asked_for=Status.SIGNED)
+    return refused_attempt(cancelled, refusal, replace(before.sign_request.occasion, at=occasion.at))
 
 
 def _void(signature: Signature | None) -> Signature | None:

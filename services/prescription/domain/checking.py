@@ -52,6 +52,11 @@ def request(
     return _check(waiting.joined(prescription, one), asked_with, occasion, prescription)
 
 
+def again(prescription: Prescription, asked_with: AskedWith, occasion: Occasion) -> Prescription:
+    """Ask once more, because what the question was asked with, or the stored check, is no longer so."""
+    return ask(prescription, asked_with, occasion, since=prescription)
+
+
 def expects(prescription: Prescription, verdict: Verdict) -> bool:
     """Whether this is the answer that it waits for, or one that comes late and is still wanted."""
     if prescription.check_asked is not None:

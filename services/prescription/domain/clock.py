@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.prescription.domain import dispensing
+from services.prescription.domain import dispensing, signing
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription, Said, Say
 from services.prescription.domain.state_table import Column, Move
@@ -13,7 +13,7 @@ from services.prescription.domain.state_table import Column, Move
 def as_of(prescription: Prescription, now: datetime) -> Prescription:
     """The prescription with every time-out and expiry that is due, each told in its history."""
     occasion = Occasion(at=now)
-    return expire(dispensing.time_out(prescription, occasion), occasion)
+    return expire(dispensing.time_out(signing.give_up(prescription, now), occasion), occasion)
 
 
 def expire(prescription: Prescription, occasion: Occasion) -> Prescription:
@@ -34,6 +34,8 @@ def next_due(prescription: Prescription) -> datetime | None:
         hours.append(live.expires_at)
     elif prescription.issue is not None:
         hours += [prescription.issue.deadline] if prescription.issue.deadline else []
+    elif prescription.sign_request is not None:
+        hours += [prescription.sign_request.deadline] if prescription.sign_request.deadline else []
     elif prescription.column is Column.SUBMITTED and prescription.valid_until is not None:
         hours.append(prescription.valid_until)
     return min(hours, default=None)

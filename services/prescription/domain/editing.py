@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NoReturn
 from uuid import UUID
 
 from services.prescription.domain.history import Action, Change, Note, Occasion
@@ -154,9 +154,10 @@ def validate(prescription: Prescription, *, valid_until: datetime | None, occasi
     return prescription.becomes(changed, occasion, Note(action=Action.STATUS_CHANGED, changes=changes))
 
 
-def refuse_target(prescription: Prescription, target: Status) -> None:
+def refuse_target(prescription: Prescription, target: Status) -> NoReturn:
     """`draft` and `expired` are names of statuses that nobody can ask for."""
     prescription.admit(Move.TO_DRAFT_OR_EXPIRED, asked_for=target)
+    raise AssertionError("the table lets somebody ask for a status that is never asked for")
 
 
 def _has_items(prescription: Prescription) -> None:

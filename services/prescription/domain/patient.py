@@ -59,6 +59,15 @@ class Patient:
         )
 
 
+def current_after_all(prescription: Prescription, patient: Patient) -> Prescription:
+    """The same when it comes into force or leaves it: its own check never looks at itself."""
+    check = prescription.check
+    if check is None or not is_current(prescription, patient, None):
+        return prescription
+    asked_with = patient.entered_or_left().asked_with(prescription)
+    return replace(prescription, check=replace(check, asked_with=asked_with))
+
+
 def counts(verdict: Verdict, prescription: Prescription, patient: Patient, in_force: frozenset[UUID]) -> bool:
     """Whether a verdict speaks of what is so now; if not, the check is asked for again.
 

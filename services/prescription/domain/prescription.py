@@ -10,7 +10,7 @@ from uuid import UUID
 from services.prescription.domain.dispensation import Dispensation, EndedBy
 from services.prescription.domain.history import Action, Entry, Note, Occasion
 from services.prescription.domain.items import Item
-from services.prescription.domain.refusal import Detail, Refused
+from services.prescription.domain.refusal import Detail, Refused, read_as
 from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, SafetyPolicy, Verdict
 from services.prescription.domain.state_table import STATE_TABLE, Cell, Column, Move, Status, allowed
 
@@ -50,6 +50,20 @@ class Signature:
     signed_at: datetime | None = None
     seal: Seal | None = None
     failure: str | None = None
+    failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignRequest:
+    """A sign request under way: who is answered at its end, until when, and what the signature was before.
+
+    It first awaits a safety check, and then, `sealing`, the seal.
+    """
+
+    occasion: Occasion
+    deadline: datetime | None = None
+    before: Signature | None = None
+    sealing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +183,7 @@ class Prescription:
     acknowledgements: tuple[Acknowledgement, ...] = ()
     unmatched_keys: tuple[str, ...] = ()
     signature: Signature | None = None
+    sign_request: SignRequest | None = None
     signed_document_id: UUID | None = None
     dispensations: tuple[Dispensation, ...] = ()
     cancellation: Cancellation | None = None
@@ -205,6 +220,11 @@ class Prescription:
         return not self.hidden and self.status in _UNSIGNED
 
     @property
+    def signed(self) -> bool:
+        """Whether it has ever been signed, whatever became of it."""
+        return self.signature is not None and self.signature.signed_at is not None
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """Those of the last stored check."""
         return self.check.findings if self.check else ()
@@ -212,8 +232,7 @@ class Prescription:
     @property
     def check_status(self) -> CheckStatus:
         """From the signature on it is frozen as current, and a cancellation leaves it as it was."""
-        was_signed = self.signature is not None and self.signature.signed_at is not None
-        if was_signed or self.status in _FROZEN:
+        if self.signed or self.status in _FROZEN:
             return CheckStatus.CURRENT
         if self.check_asked is not None:
             return CheckStatus.PENDING
@@ -274,12 +293,7 @@ class Prescription:
 
     def read_as(self, version: int | None) -> None:
         """Raise Refused unless it still stands as whoever asks has read it; None: they did not say."""
-        if version is not None and version != self.version:
-            raise Refused(
-                "version_mismatch",
-                "It has changed since it was read.",
-                details={"current_version": self.version},
-            )
+        read_as(self.version, version)
 
     def cell(self, move: Move) -> Cell:
         """What the state table says of a move from here."""

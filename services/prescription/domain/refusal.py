@@ -44,6 +44,17 @@ class Refused(Exception):
         self.cell = cell
 
 
+def read_as(version: int | None, expected: int | None) -> None:
+    """Raise Refused unless something stands as whoever asks has read it. None: it is not there; did not say.
+
+    0 is whatever version there is.
+    """
+    if expected is None or version == expected or (expected == 0 and version is not None):
+        return
+    details = {"current_version": version}
+    raise Refused("version_mismatch", "It has changed since it was read.", details=details)
+
+
 def refuse_if(failing: Sequence[Failing]) -> None:
     """Raise one refusal for all checks that failed, under their business code where they share one."""
     if not failing:

@@ -1,6 +1,8 @@
-"""From approved to signed and released: who may sign what, and what a seal makes true."""
+"""From approved to signed and released: what stands in the way, and what a seal makes true."""
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from services.prescription.domain import safety
@@ -12,13 +14,24 @@ from services.prescription.domain.prescription import (
     Seal,
     Signature,
     SignatureStatus,
+    SignRequest,
 )
-from services.prescription.domain.refusal import Detail, Refused
+from services.prescription.domain.refusal import Detail, Failing, Refused
 from services.prescription.domain.state_table import Column, Move, Status
 
+# Why an attempt failed, as the signature says it from then on.
+SIGNING_REFUSED: Final = "signing_refused"
+NOT_REACHED: Final = "dependency_unavailable"
 
-def begin(prescription: Prescription, *, signed_by: UUID, occasion: Occasion) -> Prescription:
-    """Mark it as being signed. What may still forbid it, the check, is looked at by `allow`."""
+
+def begin(
+    prescription: Prescription,
+    *,
+    signed_by: UUID,
+    occasion: Occasion,
+    request: SignRequest | None = None,
+) -> Prescription:
+    """Mark it as being signed; `request` is answered at the end. What the check may forbid, `allow` says."""
     prescription.admit(Move.TO_SIGNED, asked_for=Status.SIGNED)
     _still_valid(prescription, occasion)
     before = prescription.signature
@@ -26,23 +39,76 @@ def begin(prescription: Prescription, *, signed_by: UUID, occasion: Occasion) ->
     signature = Signature(
         status=SignatureStatus.PENDING, number=number, signed_by=signed_by, asked_at=occasion.at
     )
-    changed = replace(prescription, signature=signature)
+    changed = replace(
+        prescription,
+        signature=signature,
+        sign_request=replace(request, before=before) if request else None,
+    )
     note = Note(action=Action.SIGNING_STARTED, changes=(Change("signed_by", None, str(signed_by)),))
     return prescription.becomes(changed, occasion, note)
 
 
+def requested(occasion: Occasion, deadline: datetime | None) -> SignRequest:
+    """Somebody asks for the signature, and waits for it until then."""
+    return SignRequest(occasion=occasion, deadline=deadline)
+
+
 def allow(prescription: Prescription) -> None:
     """Raise Refused while a blocking finding has nobody who answers for it."""
+    if (refusal := blocked(prescription)) is not None:
+        raise refusal
+
+
+def blocked(prescription: Prescription) -> Refused | None:
+    """The refusal over blocking findings that nobody answers for, most severe first; None without any."""
     blocking = safety.still_blocking(prescription.findings)
     if not blocking:
-        return
+        return None
     interactions: list[Detail] = [{"id": str(one.id), "severity": one.severity.value} for one in blocking]
-    raise Refused(
-        "unacknowledged_interactions",
-        f"{len(blocking)} interactions of severity critical or contraindicated must be acknowledged "
-        "before signing.",
-        details={"interaction_count": len(blocking), "interactions": interactions},
+    message = (
+        f"{len(blocking)} interaction{'s' if len(blocking) > 1 else ''} of severity critical or "
+        "contraindicated must be acknowledged before signing."
     )
+    details: dict[str, Detail] = {
+        "prescription_id": str(prescription.id),
+        "interaction_count": len(blocking),
+        "interactions": interactions,
+        "message": message,
+    }
+    return Refused("unacknowledged_interactions", message, details=details)
+
+
+def awaits_check(prescription: Prescription) -> bool:
+    """Whether somebody's signature waits for the result of a check."""
+    request = prescription.sign_request
+    return prescription.column is Column.SIGNING and request is not None and not request.sealing
+
+
+def objection(prescription: Prescription, now: Occasion, *, signer_active: bool) -> Refused | None:
+    """Why what has been checked in the meantime may not be sealed; None when it may."""
+    if not signer_active:
+        inactive = Failing("signed_by", "inactive_reference", "The doctor may not sign at present.")
+        return Refused(inactive.code, inactive.message, errors=(inactive,))
+    if prescription.past_validity(now.at):
+        return _expired()
+    return blocked(prescription)
+
+
+def withdraw(prescription: Prescription, refusal: Refused, now: Occasion) -> Prescription:
+    """End an attempt before anything was sealed: the signature is again what it was."""
+    request = prescription.sign_request
+    assert request is not None
+    target = prescription.admit(Move.SIGNING_FAILED)
+    changed = replace(prescription, status=target.status, signature=request.before, sign_request=None)
+    failed = Note(action=Action.SIGNING_FAILED, error=refusal.code)
+    return prescription.becomes(changed, now, failed, Note(action=Action.ATTEMPT_REFUSED, error=refusal.code))
+
+
+def sealing(prescription: Prescription, code: str) -> Prescription:
+    """Nothing stands in the way: its seal is asked for, over a code that it keeps whatever comes of it."""
+    request = prescription.sign_request
+    assert request is not None
+    return replace(with_code(prescription, code), sign_request=replace(request, sealing=True))
 
 
 def with_code(prescription: Prescription, code: str) -> Prescription:
@@ -58,14 +124,12 @@ def after_seal(prescription: Prescription, seal: Seal, *, number: int, occasion:
     if prescription.cell(Move.SIGNATURE_MADE).ignored:
         if prescription.status is not Status.CANCELLED:
             return prescription
-        archived = replace(signature, seal=seal, signed_at=seal.sealed_at, status=SignatureStatus.VOID)
+        archived = replace(signature, seal=seal, status=SignatureStatus.VOID)
         note = Note(action=Action.SIGNATURE_ARCHIVED)
         return replace(prescription, signature=archived).noted(occasion, note)
     target = prescription.admit(Move.SIGNATURE_MADE)
-    signature = replace(
-        signature, status=SignatureStatus.COMPLETED, seal=seal, signed_at=seal.sealed_at, failure=None
-    )
-    changed = replace(prescription, status=target.status, signature=signature)
+    signature = replace(signature, status=SignatureStatus.COMPLETED, seal=seal, signed_at=seal.sealed_at)
+    changed = replace(prescription, status=target.status, signature=signature, sign_request=None)
     signed_by = Change("signed_by", None, str(signature.signed_by))
     return prescription.becomes(changed, occasion, Note(action=Action.STATUS_CHANGED, changes=(signed_by,)))
 
@@ -78,9 +142,41 @@ def after_failure(
     if prescription.cell(Move.SIGNING_FAILED).ignored or signature is None or signature.number != number:
         return prescription
     target = prescription.admit(Move.SIGNING_FAILED)
-    signature = replace(signature, status=SignatureStatus.FAILED, failure=failure)
-    changed = replace(prescription, status=target.status, signature=signature)
+    signature = replace(signature, status=SignatureStatus.FAILED, failure=failure, failed_at=occasion.at)
+    changed = replace(prescription, status=target.status, signature=signature, sign_request=None)
     return prescription.becomes(changed, occasion, Note(action=Action.SIGNING_FAILED, error=failure))
+
+
+def give_up(prescription: Prescription, now: datetime) -> Prescription:
+    """End an attempt whose deadline has come; too early, or without a deadline, nothing changes."""
+    request = prescription.sign_request
+    if request is None or request.deadline is None or now < request.deadline:
+        return prescription
+    assert prescription.signature is not None
+    occasion = replace(request.occasion, at=now)
+    if not request.sealing:
+        return withdraw(prescription, _unchecked(), occasion)
+    return after_failure(prescription, NOT_REACHED, number=prescription.signature.number, occasion=occasion)
+
+
+def ended(before: Prescription, after: Prescription) -> SignRequest | None:
+    """The request that a change has brought to its end: whoever asked is to be told."""
+    asked, still = before.sign_request, after.sign_request
+    if asked is None or (still is not None and still.occasion.request_id == asked.occasion.request_id):
+        return None
+    return asked
+
+
+def refusal(before: Prescription, after: Prescription) -> Refused | None:
+    """Why the request that has come to its end made no signature; None when it made one."""
+    if after.status is Status.SIGNED:
+        return None
+    # Somebody may have asked again in the same moment.
+    left = after.sign_request.before if after.sign_request else after.signature
+    attempt = before.signature.number if before.signature else 0
+    if left is not None and left.status is SignatureStatus.FAILED and left.number == attempt:
+        return _failed(left.failure)
+    return after.refused("T", asked_for=Status.SIGNED) if after.status is Status.CANCELLED else _unchecked()
 
 
 def release(prescription: Prescription, *, document_id: UUID, occasion: Occasion) -> Prescription:
@@ -101,4 +197,19 @@ def awaited(prescription: Prescription) -> int | None:
 
 def _still_valid(prescription: Prescription, occasion: Occasion) -> None:
     if prescription.past_validity(occasion.at):
-        raise Refused("prescription_expired", "Its validity is over.")
+        raise _expired()
+
+
+def _expired() -> Refused:
+    return Refused("prescription_expired", "Its validity is over.")
+
+
+def _failed(failure: str | None) -> Refused:
+    if failure != SIGNING_REFUSED:
+        return Refused(NOT_REACHED, "It could not be sealed in time; nothing was signed.")
+    refused = Failing("signed_by", SIGNING_REFUSED, "The content cannot be sealed as it stands.")
+    return Refused(refused.code, refused.message, errors=(refused,))
+
+
+def _unchecked() -> Refused:
+    return Refused("safety_check_failed", "The safety check gave no result in time; nothing was signed.")

@@ -12,9 +12,14 @@ TOKEN: Final = "otp_verification_token"
 
 
 def demanded(prescription: Prescription, terms: DispensingTerms) -> bool:
-    """Whether the issuing provider's policy asks for it; `controlled`: when an item has a schedule."""
+    """Whether the issuing provider's policy asks for it; `controlled`: when an item has a schedule.
+
+    A prescription that its doctor calls controlled counts as one, whatever is known of its items.
+    """
     if terms.otp_policy is not OtpPolicy.CONTROLLED:
         return terms.otp_policy is OtpPolicy.ALWAYS
+    if prescription.prescription_type == "controlled":
+        return True
     return any(item.product is not None and item.product.controlled_schedule for item in prescription.items)
 
 

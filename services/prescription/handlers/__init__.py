@@ -4,8 +4,13 @@ from services.prescription.handlers import (
     asked_by_pharmacies,
     asked_by_prescribers,
     catalogue,
+    checking,
+    consultations,
+    drafting,
     issuing,
     refusing,
+    status_changes,
+    templates,
     told,
 )
 from services.prescription.handlers.registry import handlers
@@ -14,8 +19,13 @@ __all__ = [
     "asked_by_pharmacies",
     "asked_by_prescribers",
     "catalogue",
+    "checking",
+    "consultations",
+    "drafting",
     "handlers",
     "issuing",
     "refusing",
+    "status_changes",
+    "templates",
     "told",
 ]

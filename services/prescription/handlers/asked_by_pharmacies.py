@@ -9,15 +9,13 @@ from contracts.prescription_commands import (
     UpdateDispensation,
 )
 from services.prescription import store
-from services.prescription.commands import carry_out
-from services.prescription.domain import clock as clockwork
+from services.prescription.commands import carry_out, take_up
 from services.prescription.domain import dispensing
 from services.prescription.domain.dispensation import Verification
 from services.prescription.domain.prescription import Prescription
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import reading, telling
 from services.prescription.messages.reading import DispensingCommand
-from shared import clock
 from shared.database import Connection
 from shared.outbox import Outbox
 
@@ -25,9 +23,8 @@ from shared.outbox import Outbox
 @handlers.on(StartDispensation)
 async def start_dispensation(command: StartDispensation, conn: Connection, outbox: Outbox) -> None:
     """Give it to one pharmacy; the same one asking again gets its own back."""
-    now = reading.in_time(command, clock.now())
-    before = store.seen(conn, command.tenant_id, command.prescription_id)
-    prescription = clockwork.as_of(before, now.at)
+    asked = take_up(conn, command)
+    before, prescription, now = asked.before, asked.prescription, asked.now
     shown = await _shown(command, conn)
     after = dispensing.start(
         prescription,
@@ -52,54 +49,51 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
 @handlers.on(UpdateDispensation)
 async def update_dispensation(command: UpdateDispensation, conn: Connection, outbox: Outbox) -> None:
     """Replace the lines of a live dispensation."""
-    now = reading.in_time(command, clock.now())
-    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    asked = take_up(conn, command)
     after = dispensing.change_lines(
-        clockwork.as_of(before, now.at),
+        asked.prescription,
         dispensation_id=command.dispensation_id,
         pharmacy=reading.pharmacy(command.pharmacy),
         lines=reading.lines(command.lines),
         currency_code=command.currency_code,
-        occasion=now,
+        occasion=asked.now,
     )
 
-    _done(command, conn, outbox, before, after)
+    _done(command, conn, outbox, asked.before, after)
 
 
 @handlers.on(CompleteDispensation)
 async def complete_dispensation(command: CompleteDispensation, conn: Connection, outbox: Outbox) -> None:
     """Hand over what the lines say; the same receipt again changes nothing."""
-    now = reading.in_time(command, clock.now())
-    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    asked = take_up(conn, command)
     shown = await _shown(command, conn)
     after = dispensing.complete(
-        clockwork.as_of(before, now.at),
+        asked.prescription,
         dispensation_id=command.dispensation_id,
         pharmacy=reading.pharmacy(command.pharmacy),
         receipt=reading.receipt(command.receipt),
         shown=shown,
-        occasion=now,
+        occasion=asked.now,
     )
 
-    await _use(conn, before, after, command.dispensation_id)
-    _done(command, conn, outbox, before, after)
+    await _use(conn, asked.before, after, command.dispensation_id)
+    _done(command, conn, outbox, asked.before, after)
 
 
 @handlers.on(CancelDispensation)
 async def cancel_dispensation(command: CancelDispensation, conn: Connection, outbox: Outbox) -> None:
     """Take back a live dispensation, or within its window a completed one."""
-    now = reading.in_time(command, clock.now())
-    before = store.seen(conn, command.tenant_id, command.prescription_id)
+    asked = take_up(conn, command)
     after = dispensing.cancel(
-        clockwork.as_of(before, now.at),
+        asked.prescription,
         dispensation_id=command.dispensation_id,
         pharmacy=reading.pharmacy(command.pharmacy),
         void_reason=command.void_reason,
         void_description=command.void_description,
-        occasion=now,
+        occasion=asked.now,
     )
 
-    _done(command, conn, outbox, before, after)
+    _done(command, conn, outbox, asked.before, after)
 
 
 async def _shown(

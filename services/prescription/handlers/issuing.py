@@ -4,15 +4,14 @@ import secrets
 
 from contracts import prescription_codes
 from contracts.prescription_commands import IssuePrescription
-from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed, SealingRefused
 from services.prescription import store
-from services.prescription.commands import carry_out, keep_hidden, refuse_issue, wind
-from services.prescription.domain import checking, issuing, signing
-from services.prescription.domain import patient as patients
+from services.prescription.commands import carry_out, deliver_at_issue, keep_hidden, refuse_issue, wind
+from services.prescription.domain import clock as clockwork
+from services.prescription.domain import issuing, signing
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
-from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
+from services.prescription.domain.safety import KeyMaker, Verdict
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import particulars, reading, telling
 from shared import clock, ids
@@ -27,7 +26,7 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
     if store.find(conn, command.tenant_id, command.prescription_id) is not None:
         raise Refused("internal_error", "There is a prescription with this id.")
     known = store.patient(conn, command.tenant_id, command.patient.patient_id)
-    patient = known.told(reading.patient(command).facts).entered_or_left()
+    patient = known.told(reading.patient(command.tenant_id, command.patient).facts).entered_or_left()
     code = prescription_codes.allocate(now.at.year, secrets.randbelow)
     order = reading.order(command, code, now.at)
     order = issuing.begin(order, patient.asked_with(order), now)
@@ -39,18 +38,12 @@ async def issue_prescription(command: IssuePrescription, conn: Connection, outbo
     outbox.announce(telling.check_requested(order, patient, others))
 
 
-@handlers.on(SafetyCheckCompleted)
-async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connection, outbox: Outbox) -> None:
-    """Have the order sealed, unless a finding forbids it or the verdict speaks of what is no longer so."""
-    prescription = store.find(conn, event.tenant_id, event.prescription_id)
-    verdict = reading.verdict(event, ids.new)
-    if prescription is None or prescription.check_asked != verdict.asked_with:
-        return  # The order has come to its end, or a later question is under way.
-    if not await _counts(conn, prescription, verdict):
-        await _ask_again(conn, outbox, prescription)
-        return
+async def after_check(
+    conn: Connection, outbox: Outbox, prescription: Prescription, verdict: Verdict, keys: KeyMaker
+) -> None:
+    """Have the order sealed, unless a finding forbids it."""
     now = reading.going_on(prescription, clock.now())
-    checked = issuing.after_verdict(prescription, verdict, await _keys(conn, prescription, verdict), now)
+    checked = issuing.after_verdict(prescription, verdict, keys, now)
     doctor_active = store.may_sign(conn, checked.tenant_id, checked.doctor_id)
     if (refusal := issuing.objection(checked, now, doctor_active=doctor_active)) is not None:
         refuse_issue(conn, outbox, checked, refusal)
@@ -70,8 +63,10 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     now = reading.going_on(prescription, clock.now())
     seal = reading.seal(event.seal)
     if not prescription.hidden:
-        late = signing.after_seal(prescription, seal, number=event.signature_version, occasion=now)
-        carry_out(conn, outbox, prescription, late)
+        signed = signing.after_seal(
+            clockwork.as_of(prescription, now.at), seal, number=event.signature_version, occasion=now
+        )
+        carry_out(conn, outbox, prescription, signed)
         return
     if signing.awaited(prescription) != event.signature_version:
         return
@@ -96,33 +91,13 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
         refusal = Refused("validation_failed", "The content cannot be sealed.", errors=errors)
         refuse_issue(conn, outbox, prescription, refusal)
         return
-    failed = signing.after_failure(prescription, event.code, number=event.signature_version, occasion=now)
-    carry_out(conn, outbox, prescription, failed)
-
-
-async def _counts(conn: Connection, prescription: Prescription, verdict: Verdict) -> bool:
-    patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
-    blocking = still_blocking(verdict.findings)
-    named = [one.other_prescription_id for one in blocking if one.other_prescription_id]
-    in_force = (
-        await store.still_in_force(conn, prescription.tenant_id, named, clock.now()) if named else frozenset()
+    failed = signing.after_failure(
+        clockwork.as_of(prescription, now.at),
+        signing.SIGNING_REFUSED,
+        number=event.signature_version,
+        occasion=now,
     )
-    return patients.counts(verdict, prescription, patient, in_force)
-
-
-async def _ask_again(conn: Connection, outbox: Outbox, prescription: Prescription) -> None:
-    now = reading.going_on(prescription, clock.now())
-    patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
-    others = await store.in_force(conn, prescription, now.at)
-    asking = checking.ask(prescription, patient.asked_with(prescription), now)
-    keep_hidden(conn, prescription, asking)
-    outbox.announce(telling.check_requested(asking, patient, others))
-
-
-async def _keys(conn: Connection, prescription: Prescription, verdict: Verdict) -> KeyMaker:
-    """The secret is read only where there is a finding to make a key for."""
-    secret = await store.finding_secret(conn) if verdict.findings else b""
-    return KeyMaker(secret, prescription.tenant_id, prescription.patient_id)
+    carry_out(conn, outbox, prescription, failed)
 
 
 def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription) -> None:
@@ -131,8 +106,4 @@ def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issu
     whole = carry_out(conn, outbox, prescription, issued)
     outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
     carried = particulars.of(issued)
-    if carried.policy.deliver_on_issue == "EMAIL" and carried.patient.email_address:
-        address = carried.patient.email_address
-        outbox.announce(
-            telling.delivery_requested(whole, delivery_id=ids.new(), channel="EMAIL", address=address)
-        )
+    deliver_at_issue(outbox, whole, wish=carried.policy, address=carried.patient.email_address)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from contracts import values
+from contracts.drafting_commands import ChangeStatus
 from contracts.message import Command, Message
 from contracts.prescription_commands import PrescriptionCommand, VoidPrescription
 from contracts.record_commands import RecordCommand
@@ -46,16 +48,23 @@ def _said_in_our_words(error: Exception) -> Refused:
 def _decided_on(
     command: PrescriptionCommand, refusal: Refused, conn: Connection, outbox: Outbox
 ) -> Prescription | None:
-    """What the clock had brought by then stands with the refusal, and a refused void is remembered."""
+    """What the clock had brought by then stands with the refusal, and a refused attempt is remembered."""
     before = store.find(conn, command.tenant_id, command.prescription_id)
     if before is None or before.hidden:
         return None
     now = reading.occasion(command, clock.now())
     after = clockwork.as_of(before, now.at)
-    if isinstance(command, VoidPrescription):
+    if _to_be_remembered(command):
         after = cancelling.refused_attempt(after, refusal, now)
     carry_out(conn, outbox, before, after)
     return after
+
+
+def _to_be_remembered(command: PrescriptionCommand) -> bool:
+    """Refused attempts to sign or to cancel are part of the history (delphos-dialect 11.1)."""
+    if isinstance(command, ChangeStatus):
+        return command.status in (values.Status.SIGNED, values.Status.CANCELLED)
+    return isinstance(command, VoidPrescription)
 
 
 @handlers.replayed

@@ -1,5 +1,6 @@
 """What a prescription carries for those who print, seal and show it, as it was when it was ordered."""
 
+from contracts.drafting_commands import ChangeStatus, DraftCommand
 from contracts.message import Value
 from contracts.prescription_commands import IssuePrescription
 from contracts.values import Allergy, Diagnosis, Doctor, Patient, Policy, Provider
@@ -13,6 +14,8 @@ class Particulars(Value):
     policy: Policy
     patient: Patient
     doctor: Doctor
+    signer: Doctor | None = None
+    """The doctor who signs it, where that is not the one who prescribed it."""
     diagnoses: tuple[Diagnosis, ...] = ()
     allergies: tuple[Allergy, ...] = ()
     patient_data_consent: bool | None = None
@@ -33,6 +36,30 @@ def ordered_with(command: IssuePrescription) -> Particulars:
         confidential=command.confidential,
         laboratory_notes=command.laboratory_notes,
         diagnostic_test_notes=command.diagnostic_test_notes,
+    )
+
+
+def drafted_with(command: DraftCommand) -> Particulars:
+    """The people of a draft. Call it where both are known."""
+    assert command.patient is not None
+    assert command.doctor is not None
+    return Particulars(
+        provider=command.provider, policy=command.policy, patient=command.patient, doctor=command.doctor
+    )
+
+
+def to_be_signed(prescription: Prescription, command: ChangeStatus) -> Particulars:
+    """What it carries with the people and the clinic as they are now: these are signed."""
+    carried = of(prescription)
+    another = command.signer is not None and command.signer.doctor_id != prescription.doctor_id
+    return carried.model_copy(
+        update={
+            "provider": command.provider,
+            "policy": command.policy,
+            "patient": command.patient or carried.patient,
+            "doctor": command.doctor or carried.doctor,
+            "signer": command.signer if another else None,
+        }
     )
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from contracts import drug_names, values
 from contracts.directory_events import PatientFactsChanged
+from contracts.drafting_commands import ChangeStatus
 from contracts.drug_catalog import CatalogueProduct
 from contracts.message import Command
 from contracts.prescription_commands import (
@@ -32,6 +33,7 @@ from services.prescription.domain.history import Actor, ActorType, Occasion
 from services.prescription.domain.items import ActiveIngredient, Item, Product
 from services.prescription.domain.patient import Allergy, Facts, Patient
 from services.prescription.domain.prescription import Issue, Prescription, Seal
+from services.prescription.domain.refusal import Failing
 from services.prescription.domain.safety import (
     Acknowledgement,
     AskedWith,
@@ -43,9 +45,16 @@ from services.prescription.domain.safety import (
     Text,
     Verdict,
 )
+from services.prescription.domain.state_table import Status
+from services.prescription.domain.steps import Conditions, SignerPolicy
 from services.prescription.messages import particulars
 
 DispensingCommand: TypeAlias = UpdateDispensation | CompleteDispensation | CancelDispensation
+
+_UNRESOLVED: Final = {
+    "unknown_reference": "There is nobody with this id.",
+    "inactive_reference": "They are not active at present.",
+}
 
 
 def occasion(command: Command, now: datetime) -> Occasion:
@@ -74,7 +83,8 @@ def in_time(command: Command, now: datetime) -> Occasion:
 
 def going_on(prescription: Prescription, now: datetime) -> Occasion:
     """A later step of a request that is under way; without one, the platform acts by itself."""
-    return replace(prescription.issue.occasion, at=now) if prescription.issue else Occasion(at=now)
+    request = prescription.issue or prescription.sign_request
+    return replace(request.occasion, at=now) if request else Occasion(at=now)
 
 
 def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
@@ -89,7 +99,7 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
         prescription_type="controlled" if controlled else "standard",
         created_at=now,
         updated_at=now,
-        items=tuple(_item(one, place) for place, one in enumerate(command.items, start=1)),
+        items=tuple(item(one, place) for place, one in enumerate(command.items, start=1)),
         particulars=particulars.ordered_with(command),
         notes=command.notes,
         valid_until=command.valid_until,
@@ -106,10 +116,29 @@ def order(command: IssuePrescription, code: str, now: datetime) -> Prescription:
     )
 
 
-def patient(command: IssuePrescription) -> Patient:
-    """The patient as the command's snapshot has them; what is known here already may be newer."""
-    return Patient(
-        tenant_id=command.tenant_id, id=command.patient.patient_id, facts=_facts(command.patient.facts)
+def patient(tenant_id: UUID, told: values.Patient) -> Patient:
+    """The patient as a command's snapshot has them; what is known here already may be newer."""
+    return Patient(tenant_id=tenant_id, id=told.patient_id, facts=_facts(told.facts))
+
+
+def facts(told: values.Patient) -> Facts:
+    """What checks must know of a patient, as a command's snapshot has it."""
+    return _facts(told.facts)
+
+
+def conditions(command: ChangeStatus, prescription: Prescription, suspended: Collection[UUID]) -> Conditions:
+    """What settings and directory say of a step; `suspended` are doctors of whom we were told ourselves."""
+    signer, doctor = command.signed_by, prescription.doctor_id
+    failing = {one.path: one.code for one in command.unresolved}
+    for path, id in (("signed_by", signer), ("doctor_id", doctor)):
+        if id in suspended:
+            failing.setdefault(path, "inactive_reference")
+    if signer == doctor and "signed_by" in failing:
+        failing.pop("doctor_id", None)  # One person is told of once, where the request names them.
+    return Conditions(
+        refused_statuses=frozenset(Status(one.value) for one in command.policy.refused_statuses),
+        signer_policy=SignerPolicy(command.policy.signer_policy),
+        references=tuple(Failing(path, code, _UNRESOLVED[code]) for path, code in failing.items()),
     )
 
 
@@ -161,7 +190,18 @@ def pharmacy(told: values.Pharmacy) -> Pharmacy:
     )
 
 
-def terms(command: StartDispensation, prescription: Prescription) -> DispensingTerms:
+def own_pharmacy(command: ChangeStatus) -> Pharmacy:
+    """Whoever asks, as a pharmacy outside the dispensing flow."""
+    caller, provider = command.caller, command.provider
+    return Pharmacy(
+        tenant_id=caller.tenant_id,
+        provider_slug=caller.provider_slug or provider.provider_slug,
+        name=provider.name if caller.tenant_id == command.tenant_id else None,
+        branch_id=caller.branch_id,
+    )
+
+
+def terms(command: StartDispensation | ChangeStatus, prescription: Prescription) -> DispensingTerms:
     """The issuer's settings as they are now, and the currency that it reckons in."""
     policy = command.policy
     return DispensingTerms(
@@ -219,7 +259,7 @@ def _line(told: values.DispensationLine) -> Line:
     )
 
 
-def _item(order: values.ItemOrder, place: int) -> Item:
+def item(order: values.ItemOrder, place: int) -> Item:
     linked = product(order.product) if order.product else None
     known = linked.linked_ingredients if linked else ()
     return Item(

@@ -2,9 +2,8 @@
 
 from contracts import values
 from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Line
-from services.prescription.domain.history import Entry
 from services.prescription.domain.items import Item, Product
-from services.prescription.domain.prescription import Prescription, Seal
+from services.prescription.domain.prescription import Prescription, Seal, Signature
 from services.prescription.domain.safety import Finding
 from services.prescription.domain.state_table import Status
 from services.prescription.messages import particulars
@@ -18,15 +17,21 @@ def whole(prescription: Prescription) -> values.Prescription:
     carried = particulars.of(prescription)
     check = prescription.check
     signature = prescription.signature
+    signed = signature if prescription.signed else None
     return values.Prescription(
         tenant_id=prescription.tenant_id,
         prescription_id=prescription.id,
-        prescription_code=prescription.code,
+        # Allocated before the seal, shown once the seal stands over it (rulings 1.10).
+        prescription_code=prescription.code if signed else None,
         status=values.Status(prescription.status.value),
         version=prescription.version,
         revision=prescription.revision,
         content_version=prescription.content_version,
         api_version=prescription.api_version,
+        dialect=prescription.dialect,
+        origin=prescription.origin,
+        consultation_id=prescription.consultation_id,
+        template_id=prescription.template_id,
         prescription_type=prescription.prescription_type,
         provider=carried.provider,
         policy=carried.policy,
@@ -41,15 +46,17 @@ def whole(prescription: Prescription) -> values.Prescription:
         laboratory_notes=carried.laboratory_notes,
         diagnostic_test_notes=carried.diagnostic_test_notes,
         valid_until=prescription.valid_until,
+        safety_check_status=prescription.check_status.value,
         findings=tuple(keyed(one) for one in prescription.findings),
         unmatched_acknowledgements=prescription.unmatched_keys,
         knowledge_base_version=check.knowledge_base_version if check else None,
         checked_at=check.checked_at if check else None,
         coverage=coverage(prescription),
         not_evaluated=not_evaluated(prescription),
-        signed_by=signature.signed_by if signature and signature.signed_at else None,
-        signed_at=signature.signed_at if signature else None,
-        seal=_seal(signature.seal) if signature and signature.seal else None,
+        signature=_signature(signature) if signature else None,
+        signed_by=signed.signed_by if signed else None,
+        signed_at=signed.signed_at if signed else None,
+        seal=_seal(signed.seal) if signed and signed.seal else None,
         signed_document_id=prescription.signed_document_id,
         dispensations=tuple(_dispensation(prescription, one) for one in prescription.dispensations),
         void=_void(prescription),
@@ -90,7 +97,7 @@ def keyed(finding: Finding) -> values.KeyedFinding:
         acknowledged_by=answered.doctor_id if answered else None,
         acknowledged_at=answered.at if answered else None,
         acknowledgement_reason=answered.reason if answered else None,
-        acknowledged_severity=values.Severity(finding.severity.value) if answered else None,
+        acknowledged_severity=values.Severity(finding.known_severity.value) if answered else None,
         detected_at=finding.detected_at,
     )
 
@@ -122,32 +129,6 @@ def order(item: Item) -> values.ItemOrder:
     return values.ItemOrder.model_validate(_ordered(item))
 
 
-def entry(one: Entry) -> values.HistoryEntry:
-    """A line of the history, flat: ids and words, no clinical text."""
-    actor = one.occasion.actor
-    data: dict[str, str | int | bool | None] = {"version": one.version, "actor_type": actor.type.value}
-    told = {
-        "from_status": one.from_status.value if one.from_status else None,
-        "to_status": one.to_status.value if one.to_status else None,
-        "error": one.note.error,
-        "dialect": one.occasion.dialect,
-        "doctor_id": str(actor.doctor_id) if actor.doctor_id else None,
-        "findings": ",".join(one.key for one in one.note.findings) or None,
-    }
-    data |= {name: value for name, value in told.items() if value is not None}
-    data |= {f"{change.field}.new": change.new for change in one.note.changes}
-    if (note := one.note.dispensation) is not None:
-        data |= {"dispensation_id": str(note.id), "dispensation_status": note.status.value}
-    return values.HistoryEntry(
-        revision=one.revision,
-        at=one.occasion.at,
-        what=one.note.action.value,
-        actor=actor.client_id or actor.type.value,
-        request_id=one.occasion.request_id,
-        data=data,
-    )
-
-
 def _ordered(item: Item) -> dict[str, object]:
     return {
         "item_id": item.id,
@@ -155,6 +136,7 @@ def _ordered(item: Item) -> dict[str, object]:
         "cmed_medication_id": item.cmed_medication_id,
         "medication_name": item.medication_name,
         "active_ingredient": item.active_ingredient,
+        "ingredients": item.ingredients,
         "quantity": item.quantity,
         "unit": item.unit,
         "posology": item.posology,
@@ -171,18 +153,24 @@ def _ordered(item: Item) -> dict[str, object]:
     }
 
 
+def said(item: Item) -> dict[str, object]:
+    """What a read shows of a line, but for what was dispensed of it."""
+    return {
+        **_ordered(item),
+        "position": item.position,
+        "match_status": item.match_status,
+        "match_score": item.match_score,
+        "suggestions": item.suggestions,
+        "source_text": item.source_text,
+        "created_at": item.created_at,
+        "updated_at": item.updated_at,
+    }
+
+
 def _item(prescription: Prescription, item: Item) -> values.Item:
     return values.Item.model_validate(
         {
-            **_ordered(item),
-            "position": item.position,
-            "ingredients": item.ingredients,
-            "match_status": item.match_status,
-            "match_score": item.match_score,
-            "suggestions": item.suggestions,
-            "source_text": item.source_text,
-            "created_at": item.created_at,
-            "updated_at": item.updated_at,
+            **said(item),
             "dispensed_quantity": prescription.dispensed_quantity(item),
             "remaining_quantity": prescription.remaining_quantity(item),
             "substituted": any(
@@ -213,6 +201,16 @@ def _product(product: Product) -> values.Product:
         pack_format=product.pack_format,
         national_code=product.national_code,
         controlled_schedule=product.controlled_schedule,
+    )
+
+
+def _signature(signature: Signature) -> values.Signature:
+    return values.Signature(
+        status=signature.status.value,
+        signed_by=signature.signed_by,
+        asked_at=signature.asked_at,
+        failure=signature.failure,
+        failed_at=signature.failed_at,
     )
 
 

@@ -22,9 +22,9 @@ from contracts.record_commands import RecordCommand
 from services.prescription.domain.history import Entry
 from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient
-from services.prescription.domain.prescription import Notice, Prescription, Said
+from services.prescription.domain.prescription import Answer, Notice, Prescription, Said
 from services.prescription.domain.refusal import Detail, Refused
-from services.prescription.messages import particulars, state
+from services.prescription.messages import entries, particulars, state
 
 _EVENTS: Final[Mapping[Said, type[dispense.DispenseEvent]]] = {
     Said.RELEASED: dispense.DispenseReleased,
@@ -75,7 +75,7 @@ def seal_requested(prescription: Prescription) -> SealRequested:
         prescription_code=prescription.code,
         provider=carried.provider,
         patient=carried.patient,
-        doctor=carried.doctor,
+        doctor=carried.signer or carried.doctor,
         items=tuple(state.order(one) for one in prescription.items),
         diagnoses=carried.diagnoses,
         patient_data_consent=carried.patient_data_consent,
@@ -84,14 +84,14 @@ def seal_requested(prescription: Prescription) -> SealRequested:
     )
 
 
-def changed(whole: values.Prescription, entries: Sequence[Entry]) -> PrescriptionChanged:
+def changed(whole: values.Prescription, happened: Sequence[Entry]) -> PrescriptionChanged:
     """What views are fed from: the state, and what the history says of how it came about."""
     return PrescriptionChanged(
         tenant_id=whole.tenant_id,
         prescription_id=whole.prescription_id,
-        change=entries[-1].note.action.value,
+        change=happened[-1].note.action.value,
         prescription=whole,
-        history=tuple(state.entry(one) for one in entries),
+        history=tuple(entries.entry(one) for one in happened),
     )
 
 
@@ -120,6 +120,8 @@ def succeeded(
     *,
     dispensation_id: UUID | None = None,
     delivery_id: UUID | None = None,
+    template: values.Template | None = None,
+    item_id: UUID | None = None,
     repeated: bool = False,
 ) -> CommandSucceeded:
     return CommandSucceeded(
@@ -129,6 +131,8 @@ def succeeded(
         prescription=whole,
         dispensation_id=dispensation_id,
         delivery_id=delivery_id,
+        template=template,
+        item_id=item_id,
         repeated=repeated,
     )
 
@@ -147,6 +151,31 @@ def refused(
         data=_data(refusal, now),
         prescription=state.whole(prescription) if prescription else None,
     )
+
+
+def refused_later(
+    whole: values.Prescription, request_id: UUID, refusal: Refused, *, now: datetime
+) -> CommandRefused:
+    """The refusal of a request that was under way when something ended it."""
+    return CommandRefused(
+        tenant_id=whole.tenant_id,
+        prescription_id=whole.prescription_id,
+        request_id=request_id,
+        code=refusal.code,
+        message=refusal.message,
+        refusals=_entries(refusal),
+        data=_data(refusal, now),
+        prescription=whole,
+    )
+
+
+def answer(whole: values.Prescription, answered: Answer, now: datetime) -> CommandSucceeded | CommandRefused:
+    """What a request is told that has waited for a check."""
+    request_id = answered.waiting.occasion.request_id
+    assert request_id is not None
+    if answered.refused is None:
+        return succeeded(whole, request_id)
+    return refused_later(whole, request_id, Refused(*answered.refused), now=now)
 
 
 def record_refused(command: RecordCommand, refusal: Refused, now: datetime) -> RecordCommandRefused:

@@ -8,6 +8,7 @@ from services.prescription.store.hand import (
     hold,
     holds,
     keep_of_catalogue,
+    knowledge_base,
     may_sign,
     patient,
     save,
@@ -15,13 +16,34 @@ from services.prescription.store.hand import (
     seen,
     strike_at,
 )
-from services.prescription.store.reading import finding_secret, history, in_force, still_in_force
+from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
+from services.prescription.store.record_rows import Wanted
+from services.prescription.store.record_rows import lock as lock_records
+from services.prescription.store.records import (
+    consultation,
+    made_from,
+    name_taken,
+    save_consultation,
+    save_template,
+    template,
+)
 from services.prescription.store.releases import has_catalogue
+from services.prescription.store.unsigned import (
+    check_again,
+    check_all_again,
+    patients_with_unsigned,
+    save_knowledge_base,
+    unsigned_of,
+)
 from services.prescription.store.verifications import use_verification, used_verifications
 from services.prescription.store.writing import save_standing, settle
 
 __all__ = [
+    "Wanted",
     "add",
+    "check_again",
+    "check_all_again",
+    "consultation",
     "drop",
     "fill_in",
     "find",
@@ -32,16 +54,27 @@ __all__ = [
     "holds",
     "in_force",
     "keep_of_catalogue",
+    "knowledge_base",
+    "lock_records",
+    "made_from",
     "may_sign",
+    "name_taken",
     "patient",
+    "patients_with_unsigned",
     "resolve_items",
     "save",
+    "save_consultation",
+    "save_knowledge_base",
     "save_patient",
     "save_standing",
+    "save_template",
     "seen",
     "settle",
     "still_in_force",
     "strike_at",
+    "suspended",
+    "template",
+    "unsigned_of",
     "use_verification",
     "used_verifications",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
 from services.prescription.store import beside, remembered, rows
 from services.prescription.store.beside import Beside, Place
+from services.prescription.store.record_rows import Records
 from shared import clock
 from shared.database import Connection
 from shared.errors import NotFound
@@ -33,8 +34,16 @@ class Hand:
     """What is in force for a patient, where that is known."""
     suspended: set[Place] = field(default_factory=set)
     """Doctors who may not sign at present."""
+    knowledge_base: str | None = None
+    """The one in use, as far as we were told."""
+    with_unsigned: set[Place] = field(default_factory=set)
+    """Patients who have prescriptions that nobody has signed."""
     new: set[Place] = field(default_factory=set)
     changed: set[Place] = field(default_factory=set)
+    rewritten: set[Place] = field(default_factory=set)
+    """Of what is changed, that whose items or particulars are others than before."""
+    unsigned: dict[Place, tuple[UUID, bool]] = field(default_factory=dict)
+    """Whose patient has one unsigned prescription more from now on, or one less."""
     dropped: set[Place] = field(default_factory=set)
     moved: set[Place] = field(default_factory=set)
     """Patients whose row is to be written."""
@@ -42,6 +51,8 @@ class Hand:
     strikes: dict[Place, datetime | None] = field(default_factory=dict)
     secret: bytes | None = None
     """The installation's, once it was asked for."""
+    records: Records = field(default_factory=Records)
+    """Consultations and templates."""
     catalogue: list[CatalogueRecord] = field(default_factory=list)
     """What has been told of the catalogue."""
 
@@ -63,24 +74,33 @@ def holds(conn: Connection) -> bool:
     return hand is not None and hand.conn is conn
 
 
-async def hold(conn: Connection, patients: Sequence[Patient], prescriptions: Sequence[Place]) -> None:
+async def hold(
+    conn: Connection,
+    patients: Sequence[Patient],
+    prescriptions: Sequence[Place],
+    records: Records | None = None,
+) -> None:
     """Lock patients, then prescriptions, each in one order for all; `patients` are added where they are new.
 
     The patients of the prescriptions are locked too: they never change, so they are read without a lock.
+    `records` have been locked before.
     """
-    hand = Hand(conn)
+    hand = Hand(conn, records=records or Records())
     asked = {(one.tenant_id, one.id) for one in patients}
     if patients:
         await _add_patients(conn, patients)
     for row in await _lock_patients(conn, sorted(asked), prescriptions):
         hand.patients[row["tenant_id"], row["id"]] = rows.patient(row)
+    # Statements of their own, with the patients locked: the one that waits for locks sees what was before.
     if asked:
-        # A statement of its own, with the patients locked: the one that waits for locks sees what was before.
         hand.in_force = await beside.read(conn, sorted(asked), clock.now())
+    if hand.patients:
+        hand.with_unsigned = await _with_unsigned(conn, hand.patients)
     known = remembered.among(prescriptions)
     for row in await _lock_prescriptions(conn, prescriptions, known) if prescriptions else ():
         place = row["tenant_id"], row["id"]
         hand.prescriptions[place] = known[place] if row["state"] is None else rows.prescription(row)
+        hand.knowledge_base = row["knowledge_base"]
         if row["suspended"]:
             hand.suspended.add((row["tenant_id"], row["doctor_id"]))
     _hand.set(hand)
@@ -109,6 +129,11 @@ def may_sign(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> bool:
     return (tenant_id, doctor_id) not in of(conn).suspended
 
 
+def knowledge_base(conn: Connection) -> str | None:
+    """The knowledge base in use, for those who hold a prescription; None before the first word of one."""
+    return of(conn).knowledge_base
+
+
 def add(conn: Connection, prescription: Prescription) -> None:
     """A prescription that was not there before."""
     hand = of(conn)
@@ -126,10 +151,22 @@ def save(conn: Connection, prescription: Prescription) -> None:
     if prescription.unsaved and not prescription.hidden:
         hand.told.append((place, prescription.unsaved))
     hand.changed.add(place)
-    if in_force_until(prescription) is None:
+    before = hand.prescriptions.get(place)
+    if place not in hand.new and before is not None and rows.content_differs(before, prescription):
+        hand.rewritten.add(place)
+    entered = before is not None and in_force_until(before) is None
+    if entered or in_force_until(prescription) is None:
         hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
+    _note_unsigned(hand, before, prescription)
     unsaved = prescription.unsaved if prescription.hidden else ()
-    hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=())
+    hand.prescriptions[place] = replace(prescription, unsaved=unsaved, unsaid=(), answers=())
+
+
+def _note_unsigned(hand: Hand, before: Prescription | None, after: Prescription) -> None:
+    if after.unsigned is not (before is not None and before.unsigned):
+        hand.unsigned[after.tenant_id, after.id] = after.patient_id, after.unsigned
+    if after.unsigned:
+        hand.with_unsigned.add((after.tenant_id, after.patient_id))
 
 
 def drop(conn: Connection, prescription: Prescription) -> None:
@@ -137,8 +174,8 @@ def drop(conn: Connection, prescription: Prescription) -> None:
     hand = of(conn)
     place = prescription.tenant_id, prescription.id
     hand.told.append((place, prescription.unsaved))
-    hand.changed.discard(place)
-    hand.new.discard(place)
+    for written in (hand.changed, hand.rewritten, hand.new):
+        written.discard(place)
     hand.dropped.add(place)
     hand.in_force.pop((prescription.tenant_id, prescription.patient_id), None)
     del hand.prescriptions[place]
@@ -209,6 +246,22 @@ async def _lock_patients(
     )
 
 
+async def _with_unsigned(conn: Connection, patients: Collection[Place]) -> set[Place]:
+    found = await conn.fetch(
+        """
+        SELECT tenant_id, id
+          FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
+         WHERE EXISTS (
+               SELECT
+                 FROM unsigned_prescription
+                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id))
+        """,
+        [tenant_id for tenant_id, _ in patients],
+        [id for _, id in patients],
+    )
+    return {(row["tenant_id"], row["id"]) for row in found}
+
+
 async def _lock_prescriptions(
     conn: Connection, places: Sequence[Place], known: Mapping[Place, Prescription]
 ) -> Sequence[Record]:
@@ -220,7 +273,8 @@ async def _lock_prescriptions(
                SELECT
                  FROM doctor
                 WHERE (tenant_id, id) = (held.tenant_id, held.doctor_id)
-                  AND NOT active) AS suspended
+                  AND NOT active) AS suspended,
+               (SELECT version FROM knowledge_base) AS knowledge_base
           FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS w (tenant_id, id, known)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, doctor_id,

@@ -1,6 +1,6 @@
 """What else is asked of Postgres: what is in force, what happened, and the secret of the installation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -37,6 +37,16 @@ async def still_in_force(
         tenant_id,
         ids,
         now,
+    )
+    return frozenset(row["id"] for row in found)
+
+
+async def suspended(conn: Connection, tenant_id: UUID, doctor_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of some doctors who may not sign at present, as far as we were told."""
+    found = await conn.fetch(
+        "SELECT id FROM doctor WHERE tenant_id = $1 AND id = ANY ($2) AND NOT active",
+        tenant_id,
+        list(doctor_ids),
     )
     return frozenset(row["id"] for row in found)
 

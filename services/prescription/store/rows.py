@@ -27,12 +27,19 @@ _BESIDE_HIDDEN: Final = _BESIDE - {"unsaved"}
 
 
 def content(prescription: Prescription) -> str:
-    """What is written once: items, and the particulars that came with them."""
+    """What few changes touch: items, and the particulars that came with them."""
     particulars = prescription.particulars
     assert isinstance(particulars, Particulars)
     items = _items.dump_json(prescription.items, exclude_none=True)
     people = particulars.__pydantic_serializer__.to_json(particulars, exclude_none=True)
     return (b'{"items":' + items + b',"particulars":' + people + b"}").decode()
+
+
+def content_differs(before: Prescription, after: Prescription) -> bool:
+    """Whether what is kept as content is no longer the same: most changes leave both as they were."""
+    if after.items is before.items and after.particulars is before.particulars:
+        return False
+    return (after.items, after.particulars) != (before.items, before.particulars)
 
 
 def items_digest(prescription: Prescription) -> bytes:

@@ -4,10 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import releases, remembered, rows
+from services.prescription.store import record_rows, releases, remembered, rows, unsigned
 from services.prescription.store.beside import Place
 from services.prescription.store.hand import Hand, holds, of
-from shared import work
+from shared import clock, work
 from shared.database import Connection
 
 # The kind of work that brings a prescription whatever is due to it.
@@ -15,28 +15,36 @@ CLOCK = "clock"
 
 
 async def settle(conn: Connection) -> None:
-    """Write what is in hand and not yet written: patients, prescriptions, history, clocks, in this order.
+    """Write what is in hand and not yet written, in this order: consultations and templates, patients,
+    prescriptions, history, clocks.
 
     Last comes what was told of the catalogue: it has locks of its own.
     """
     if not holds(conn):
         return
     hand = of(conn)
+    await record_rows.write(conn, hand.records)
     if hand.moved:
         await _write_patients(conn, hand)
     if hand.changed:
         await _write_prescriptions(conn, hand)
+    if hand.rewritten:
+        await _rewrite_content(conn, hand)
+    if hand.unsigned:
+        await unsigned.write(conn, hand.unsigned)
     if hand.dropped:
         await _delete(conn, sorted(hand.dropped))
     if hand.told:
         await _write_history(conn, hand)
     if hand.strikes:
         await _wind(conn, hand.strikes)
+    if again := hand.moved & hand.with_unsigned:
+        await unsigned.check_again(conn, sorted(again), at=clock.now())
     if hand.catalogue:
         await releases.keep(conn, hand.catalogue)
     for written in (
-        *(hand.moved, hand.changed, hand.new, hand.dropped, hand.told, hand.strikes),
-        hand.catalogue,
+        *(hand.moved, hand.changed, hand.new, hand.rewritten, hand.unsigned),
+        *(hand.dropped, hand.told, hand.strikes, hand.catalogue),
     ):
         written.clear()
 
@@ -63,14 +71,15 @@ async def _write_patients(conn: Connection, hand: Hand) -> None:
 
 async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
     changed = [(place, hand.prescriptions[place]) for place in sorted(hand.changed)]
-    # Content and digest of a row that is there already stay as they are.
+    # Content and digest of a row that is there already stay as they are, but for those written anew below.
     await conn.execute(
         """
         INSERT INTO prescription (tenant_id, id, patient_id, doctor_id, code, status, hidden, revision,
-                                  in_force_until, items_digest, content, state)
+                                  in_force_until, items_digest, content, state, consultation_id)
         SELECT *
           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::boolean[],
-                      $8::int[], $9::timestamptz[], $10::bytea[], $11::json[], $12::json[])
+                      $8::int[], $9::timestamptz[], $10::bytea[], $11::json[], $12::json[],
+                      $13::uuid[])
             ON CONFLICT ON CONSTRAINT prescription_pkey DO UPDATE
            SET code = excluded.code, status = excluded.status, hidden = excluded.hidden,
                revision = excluded.revision, in_force_until = excluded.in_force_until, state = excluded.state
@@ -87,8 +96,23 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.items_digest(one) if place in hand.new else b"" for place, one in changed],
         [rows.content(one) if place in hand.new else "{}" for place, one in changed],
         [rows.state(one) for _, one in changed],
+        [one.consultation_id for _, one in changed],
     )
     remembered.once_committed(changed)
+
+
+async def _rewrite_content(conn: Connection, hand: Hand) -> None:
+    rewritten = [
+        (place, hand.prescriptions[place]) for place in sorted(hand.rewritten - hand.new - hand.dropped)
+    ]
+    await conn.executemany(
+        """
+        UPDATE prescription
+           SET content = $3, items_digest = $4
+         WHERE (tenant_id, id) = ($1, $2)
+        """,
+        [(*place, rows.content(one), rows.items_digest(one)) for place, one in rewritten],
+    )
 
 
 async def _delete(conn: Connection, places: list[Place]) -> None:

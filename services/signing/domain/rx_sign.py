@@ -24,6 +24,7 @@ from services.signing.domain.values import (
 ITEMS_MAX: Final = 30
 INGREDIENTS_MAX: Final = 100
 DIAGNOSES_MAX: Final = 20
+TREATMENT_DAYS_MAX: Final = 36_500
 
 # Nothing that a dialect has accepted may fail here: its longest name, and its longest instructions joined
 # with dosage, route, frequency and duration.
@@ -105,7 +106,7 @@ _ITEM: Final[Fields] = {
     "dose_amount": _AMOUNT,
     "dose_unit": _LINE,
     "frequency": _LINE,
-    "treatment_days": integer(1, 36_500),
+    "treatment_days": integer(1, TREATMENT_DAYS_MAX),
     "as_needed": boolean,
     "substitution_allowed": boolean,
     "instructions": _POSOLOGY,

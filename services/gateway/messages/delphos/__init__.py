@@ -1,1 +1,1 @@
-"""The step-by-step dialect: contract to what it shows, and its errors."""
+"""What the DELPHOS dialect says: its objects, its errors, and how outcomes are answered in it."""

@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
+from uuid import UUID
 
 from contracts.values import Item, Prescription
-from services.gateway.messages.delphos.reader import Reader, moment, shown
+from services.gateway.messages.delphos.reader import Reader, shown
+from services.gateway.messages.delphos.words import Moment, Shown
 
 REQUIRED: Final = ("dosage", "route", "frequency")
 _DAYS: Final = {"pt": "dias", "es": "días", "en": "days"}
 
 
-def render(one: Prescription, item: Item, reader: Reader) -> dict[str, Any]:
+class PrescriptionItem(Shown):
+    """One line of a prescription."""
+
+    id: UUID
+    prescription_id: UUID
+    position: int
+    medication_name: str
+    active_ingredient: str | None
+    dosage: str | None
+    route: str | None
+    frequency: str | None
+    duration: str | None
+    quantity: int | None
+    unit: str | None
+    instructions: str | None
+    clinical_notes: str | None
+    cmed_medication_id: UUID | None
+    match_status: str
+    match_score: float | None
+    ingredients: list[str]
+    missing_fields: list[str]
+    source_text: str | None
+    suggestions: list[str]
+    dispensed_quantity: int
+    created_at: Moment
+    updated_at: Moment
+
+
+def render(one: Prescription, item: Item, reader: Reader) -> PrescriptionItem:
     """An item as it stands, with no member left out."""
     told = _told(item, reader)
-    return {
-        "id": str(item.item_id),
-        "prescription_id": str(one.prescription_id),
-        "position": item.position,
-        "medication_name": item.medication_name,
-        "active_ingredient": item.active_ingredient,
+    return PrescriptionItem(
+        id=item.item_id,
+        prescription_id=one.prescription_id,
+        position=item.position,
+        medication_name=item.medication_name,
+        active_ingredient=item.active_ingredient,
         **told,
-        "quantity": item.quantity,
-        "unit": item.unit,
-        "instructions": item.instructions,
-        "clinical_notes": item.clinical_notes,
-        "cmed_medication_id": None if item.cmed_medication_id is None else str(item.cmed_medication_id),
-        "match_status": item.match_status,
-        "match_score": item.match_score if item.match_status == "probable" else None,
-        "ingredients": [reader.name(ingredient) for ingredient in item.ingredients],
-        "missing_fields": [name for name in REQUIRED if told[name] is None],
-        "source_text": item.source_text,
-        "suggestions": list(item.suggestions),
-        "dispensed_quantity": item.dispensed_quantity,
-        "created_at": moment(item.created_at or one.created_at),
-        "updated_at": moment(item.updated_at or item.created_at or one.created_at),
-    }
+        quantity=item.quantity,
+        unit=item.unit,
+        instructions=item.instructions,
+        clinical_notes=item.clinical_notes,
+        cmed_medication_id=item.cmed_medication_id,
+        match_status=item.match_status,
+        match_score=item.match_score if item.match_status == "probable" else None,
+        ingredients=[reader.name(ingredient) for ingredient in item.ingredients],
+        missing_fields=[name for name in REQUIRED if told[name] is None],
+        source_text=item.source_text,
+        suggestions=list(item.suggestions),
+        dispensed_quantity=item.dispensed_quantity,
+        created_at=item.created_at or one.created_at,
+        updated_at=item.updated_at or item.created_at or one.created_at,
+    )
 
 
 def wording(item: Item, reader: Reader) -> str:
@@ -44,16 +74,15 @@ def wording(item: Item, reader: Reader) -> str:
     return shown(item.active_ingredient or _linked(item, reader) or item.medication_name)
 
 
-def analyzed(items: tuple[Item, ...], reader: Reader) -> list[str]:
+def analyzed(items: Iterable[Item], reader: Reader) -> list[str]:
     """What of these items a check could speak of, in their words, without repeats (7.1)."""
     found: dict[str, None] = {}
     for item in items:
         if item.match_status == "unmatched" or not item.ingredients:
             continue
         several = len(item.ingredients) > 1
-        found |= dict.fromkeys(
-            map(reader.name, item.ingredients) if several else (wording(item, reader),),
-        )
+        words = map(reader.name, item.ingredients) if several else (wording(item, reader),)
+        found |= dict.fromkeys(words)
     return list(found)
 
 

@@ -2,70 +2,158 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
-from contracts.values import Dispensation, Prescription, Status
-from services.gateway.messages.delphos import findings, items
-from services.gateway.messages.delphos.reader import Reader, moment, moment_or_none
+from contracts.values import Prescription, Status
+from services.gateway.messages.delphos import findings, items, safety, signatures
+from services.gateway.messages.delphos.findings import Interaction
+from services.gateway.messages.delphos.items import PrescriptionItem
+from services.gateway.messages.delphos.reader import Reader
+from services.gateway.messages.delphos.safety import SafetyCheck, SafetySummary
+from services.gateway.messages.delphos.signatures import DispensationSummary, SignatureSummary
+from services.gateway.messages.delphos.words import Moment, Shown
 
 
-def detail(one: Prescription, reader: Reader) -> dict[str, Any]:
+class PrescriptionDetail(Shown):
+    """A prescription whole."""
+
+    id: UUID
+    status: Status
+    version: int
+    patient_id: UUID
+    doctor_id: UUID
+    consultation_id: UUID | None
+    template_id: UUID | None
+    origin: str
+    prescription_type: str
+    notes: str | None
+    valid_until: Moment | None
+    items: list[PrescriptionItem]
+    interactions: list[Interaction]
+    safety_summary: SafetySummary
+    safety_check: SafetyCheck
+    can_sign: bool
+    blocking_interactions_count: int
+    pending_acknowledgements_count: int
+    signed_by: UUID | None
+    signed_at: Moment | None
+    signature: SignatureSummary | None
+    prescription_code: str | None
+    submitted_at: Moment | None
+    dispensed_at: Moment | None
+    cancelled_at: Moment | None
+    cancel_reason: str | None
+    dispensations: list[DispensationSummary]
+    created_at: Moment
+    updated_at: Moment
+
+
+class WrappedPrescription(Shown):
+    """As creating answers it."""
+
+    prescription: PrescriptionDetail
+
+
+class PrescriptionRow(Shown):
+    """What a list shows of a prescription; the same meaning as in the detail."""
+
+    id: UUID
+    status: Status
+    version: int
+    patient_id: UUID
+    doctor_id: UUID
+    consultation_id: UUID | None
+    origin: str
+    prescription_type: str
+    valid_until: Moment | None
+    items_count: int
+    safety_check_status: str
+    can_sign: bool
+    blocking_interactions_count: int
+    pending_acknowledgements_count: int
+    prescription_code: str | None
+    signed_at: Moment | None
+    submitted_at: Moment | None
+    dispensed_at: Moment | None
+    cancelled_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class PrescriptionList(Shown):
+    """A page, and how many there are in all."""
+
+    items: list[PrescriptionRow]
+    total: int
+    limit: int
+    offset: int
+
+
+def detail(one: Prescription, reader: Reader) -> PrescriptionDetail:
     """All of it; `one` is what the clock has made of what is stored."""
-    return {
-        "id": str(one.prescription_id),
-        "status": one.status.value,
-        "version": one.version,
-        "patient_id": str(one.patient.patient_id),
-        "doctor_id": str(one.doctor.doctor_id),
-        "consultation_id": _id(one.consultation_id),
-        "template_id": _id(one.template_id),
-        "origin": one.origin,
-        "prescription_type": one.prescription_type,
-        "notes": one.notes,
-        "valid_until": moment_or_none(one.valid_until),
-        "items": [items.render(one, item, reader) for item in _in_order(one)],
-        "interactions": findings.interactions(one, reader),
-        "safety_summary": findings.summary(one),
-        "safety_check": findings.check(one),
-        "can_sign": findings.can_sign(one),
-        "blocking_interactions_count": findings.blocking(one),
-        "pending_acknowledgements_count": findings.unacknowledged(one),
-        "signed_by": _id(one.signed_by),
-        "signed_at": moment_or_none(one.signed_at),
-        "signature": signature(one),
-        "prescription_code": code(one),
-        **_moments(one),
-        "cancel_reason": None if one.void is None else one.void.reason,
-        "dispensations": [_dispensation(each) for each in one.dispensations],
-        "created_at": moment(one.created_at),
-        "updated_at": moment(one.updated_at),
-    }
+    return PrescriptionDetail(
+        id=one.prescription_id,
+        status=one.status,
+        version=one.version,
+        patient_id=one.patient.patient_id,
+        doctor_id=one.doctor.doctor_id,
+        consultation_id=one.consultation_id,
+        template_id=one.template_id,
+        origin=one.origin,
+        prescription_type=one.prescription_type,
+        notes=one.notes,
+        valid_until=one.valid_until,
+        items=[items.render(one, item, reader) for item in sorted(one.items, key=lambda item: item.position)],
+        interactions=findings.render(one.findings, one.items, reader),
+        safety_summary=safety.summary(one),
+        safety_check=safety.check(one),
+        can_sign=safety.can_sign(one),
+        blocking_interactions_count=safety.blocking(one),
+        pending_acknowledgements_count=safety.unacknowledged(one),
+        signed_by=one.signed_by,
+        signed_at=one.signed_at,
+        signature=signatures.signature(one),
+        prescription_code=code(one),
+        submitted_at=one.issued_at,
+        dispensed_at=one.dispensed_at,
+        cancelled_at=_cancelled_at(one),
+        cancel_reason=None if one.void is None else one.void.reason,
+        dispensations=signatures.dispensations(one),
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
 
 
-def row(one: Prescription) -> dict[str, Any]:
-    """What a list shows of it; the same meaning as in the detail."""
-    return {
-        "id": str(one.prescription_id),
-        "status": one.status.value,
-        "version": one.version,
-        "patient_id": str(one.patient.patient_id),
-        "doctor_id": str(one.doctor.doctor_id),
-        "consultation_id": _id(one.consultation_id),
-        "origin": one.origin,
-        "prescription_type": one.prescription_type,
-        "valid_until": moment_or_none(one.valid_until),
-        "items_count": len(one.items),
-        "safety_check_status": one.safety_check_status,
-        "can_sign": findings.can_sign(one),
-        "blocking_interactions_count": findings.blocking(one),
-        "pending_acknowledgements_count": findings.unacknowledged(one),
-        "prescription_code": code(one),
-        "signed_at": moment_or_none(one.signed_at),
-        **_moments(one),
-        "created_at": moment(one.created_at),
-        "updated_at": moment(one.updated_at),
-    }
+def row(one: Prescription) -> PrescriptionRow:
+    return PrescriptionRow(
+        id=one.prescription_id,
+        status=one.status,
+        version=one.version,
+        patient_id=one.patient.patient_id,
+        doctor_id=one.doctor.doctor_id,
+        consultation_id=one.consultation_id,
+        origin=one.origin,
+        prescription_type=one.prescription_type,
+        valid_until=one.valid_until,
+        items_count=len(one.items),
+        safety_check_status=one.safety_check_status,
+        can_sign=safety.can_sign(one),
+        blocking_interactions_count=safety.blocking(one),
+        pending_acknowledgements_count=safety.unacknowledged(one),
+        prescription_code=code(one),
+        signed_at=one.signed_at,
+        submitted_at=one.issued_at,
+        dispensed_at=one.dispensed_at,
+        cancelled_at=_cancelled_at(one),
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
+
+
+def page(found: Iterable[Prescription], *, total: int, limit: int, offset: int) -> PrescriptionList:
+    return PrescriptionList(items=[row(one) for one in found], total=total, limit=limit, offset=offset)
 
 
 def code(one: Prescription) -> str | None:
@@ -73,57 +161,5 @@ def code(one: Prescription) -> str | None:
     return one.prescription_code if one.signed_at or one.issued_at else None
 
 
-def signature(one: Prescription) -> dict[str, Any] | None:
-    """Null before the first sign command; a cancelled prescription's is void (4.5)."""
-    attempt, seal = one.signature, one.seal
-    if attempt is None and seal is None:
-        return None
-    if attempt is not None:
-        status = attempt.status
-    else:
-        status = "void" if one.status is Status.CANCELLED else "completed"
-    failure = None
-    if attempt is not None and attempt.failure is not None:
-        failure = {
-            "error": attempt.failure,
-            "detail": f"The last attempt to sign failed: {attempt.failure}.",
-            "at": moment_or_none(attempt.failed_at),
-        }
-    return {
-        "status": status,
-        "profile": None if seal is None else seal.profile,
-        "algorithm": None if seal is None else seal.algorithm,
-        "document_sha256": None if seal is None else seal.document_sha256,
-        "certificate_sha256": None if seal is None else seal.certificate_sha256,
-        "timestamped_at": None if seal is None else moment(seal.sealed_at),
-        "failure": failure,
-    }
-
-
-def _in_order(one: Prescription) -> list[Any]:
-    return sorted(one.items, key=lambda item: item.position)
-
-
-def _moments(one: Prescription) -> dict[str, str | None]:
-    """Released to pharmacies is what the other dialect calls issued."""
-    return {
-        "submitted_at": moment_or_none(one.issued_at),
-        "dispensed_at": moment_or_none(one.dispensed_at),
-        "cancelled_at": None if one.void is None else moment(one.void.voided_at),
-    }
-
-
-def _dispensation(one: Dispensation) -> dict[str, Any]:
-    return {
-        "id": str(one.dispensation_id),
-        "status": one.status.value.lower(),
-        "source": one.source,
-        "pharmacy": one.pharmacy.name,
-        "started_at": moment(one.started_at),
-        "ended_at": moment_or_none(one.cancelled_at or one.completed_at),
-        "items": [{"item_id": str(line.item_id), "quantity": line.quantity} for line in one.lines],
-    }
-
-
-def _id(one: UUID | None) -> str | None:
-    return None if one is None else str(one)
+def _cancelled_at(one: Prescription) -> datetime | None:
+    return None if one.void is None else one.void.voided_at

@@ -5,15 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
-from contracts.message import utc
 from contracts.values import FindingText
 
 LANGUAGES: Final = ("pt", "es", "en")
 LANGUAGE_DEFAULT: Final = "en"
 """Of texts that lack the reader's language."""
+_PREFERENCES_MAX: Final = 20
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,24 @@ def shown(name: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).upper()
 
 
-def moment(at: datetime) -> str:
-    """In UTC, to the microsecond; a fraction of zero is left out (2.2)."""
-    return utc(at).replace(tzinfo=None).isoformat() + "Z"
+def language(accept_language: str | None, tenant: str) -> str:
+    """The language of `Accept-Language` that is preferred most of those we speak, else the tenant's."""
+    wanted: list[tuple[float, str]] = []
+    for one in (accept_language or "").split(",")[:_PREFERENCES_MAX]:
+        tag, _, weight = one.partition(";")
+        spoken = tag.strip().partition("-")[0].lower()
+        if spoken in LANGUAGES and (weighs := _weight(weight)) > 0:
+            wanted.append((weighs, spoken))
+    if not wanted:
+        return tenant if tenant in LANGUAGES else LANGUAGE_DEFAULT
+    return max(wanted, key=lambda one: one[0])[1]
 
 
-def moment_or_none(at: datetime | None) -> str | None:
-    return None if at is None else moment(at)
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return min(float(value), 1.0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,21 @@
+"""The DELPHOS dialect: its endpoints, part by part."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import Route
+
+from services.gateway.api.delphos import prescriptions, requests
+from services.gateway.api.delphos.endpoint import Endpoints, Operation
+
+PARTS: Final[tuple[Endpoints, ...]] = (prescriptions.endpoints, requests.endpoints)
+
+OPERATIONS: Final[tuple[Operation, ...]] = tuple(one for part in PARTS for one in part.operations)
+
+ROUTES: Final[tuple[Route, ...]] = tuple(
+    route for part in PARTS if part is not requests.endpoints for route in part.routes
+)
+
+KEYED_ROUTES: Final[tuple[Route, ...]] = tuple(requests.routes)
+"""Routes of paths that are the other dialect's too, where a token comes with the call."""

@@ -1,0 +1,91 @@
+"""What became of a request: by its id, or by the key it was sent under (delphos-dialect 2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
+from starlette.routing import Match
+
+from services.gateway.api.delphos.endpoint import Call, Endpoints, Exactly
+from services.gateway.auth.api_keys import KeyHolder
+from services.gateway.checks.delphos.fields import NoQuery, Nothing, Page, text
+from services.gateway.messages import requests as messages
+from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos.asked import RequestList, RequestObject
+from services.gateway.messages.errors import Problem
+from services.gateway.messages.requests import Request
+from services.gateway.store import requests
+
+READ: Final = "prescriptions:read"
+KEY_LENGTH_MAX: Final = 255
+
+endpoints = Endpoints("Requests")
+
+
+class KeySought(Page):
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=KEY_LENGTH_MAX), BeforeValidator(text)]
+
+
+@endpoints.read(
+    "/v1/requests/{request_id}",
+    permission=None,
+    answer=RequestObject,
+    counted=False,
+    errors=("permission_denied", "resource_not_found"),
+)
+async def read_request(call: Call[NoQuery, Nothing]) -> Answer:
+    """Ask what became of a request."""
+    found = await requests.find(
+        call.gateway.pool,
+        tenant_id=call.tenant_id,
+        client=call.caller.keys_of,
+        request_id=call.path["request_id"],
+    )
+    if found is None:
+        raise Problem("resource_not_found")
+    _check_allowed(call.caller, found)
+    return Answer(200, messages.body(found), messages.RETRY_AFTER if found.answer is None else {})
+
+
+@endpoints.read(
+    "/v1/requests",
+    permission=None,
+    answer=RequestList,
+    query=KeySought,
+    counted=False,
+    errors=("permission_denied",),
+)
+async def find_request(call: Call[KeySought, Nothing]) -> Answer:
+    """Find the newest request under an idempotency key; none means that nothing was accepted under it."""
+    found = await requests.find_newest(
+        call.gateway.pool,
+        tenant_id=call.tenant_id,
+        client=call.caller.keys_of,
+        key=call.query.idempotency_key,
+    )
+    if found is not None:
+        _check_allowed(call.caller, found)
+    rows = [messages.body(found)] if found is not None else []
+    limit, offset = call.query.limit, call.query.offset
+    shown = rows[offset : offset + limit]
+    return Answer(200, {"requests": shown, "total": len(rows), "limit": limit, "offset": offset})
+
+
+def _check_allowed(caller: KeyHolder, found: Request) -> None:
+    """The key that made it may see it, and any that may read prescriptions."""
+    if found.asked.asked_by != caller.asked_by:
+        caller.demand(READ)
+
+
+class Keyed(Exactly):
+    """A route that leaves calls with a token to the other dialect."""
+
+    def matches(self, scope: MutableMapping[str, Any]) -> tuple[Match, MutableMapping[str, Any]]:
+        if any(name == b"authorization" for name, _ in scope["headers"]):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+routes = [Keyed(one) for one in endpoints.operations]

@@ -1,0 +1,105 @@
+"""A consultation as an upstream system handed it in, and what was prescribed from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+from uuid import UUID
+
+from services.prescription.domain.refusal import Failing, Refused, read_as, refuse_if
+
+
+class ConsultationStatus(StrEnum):
+    OPEN = "open"
+    IN_CARE = "in_care"
+    RECORDING = "recording"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+OVER: Final = frozenset({ConsultationStatus.COMPLETED, ConsultationStatus.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """A medication that the consultation speaks of, as it was understood; `text` are the words themselves."""
+
+    text: str
+    medication_name: str
+    active_ingredient: str | None = None
+    dosage: str | None = None
+    route: str | None = None
+    frequency: str | None = None
+    duration: str | None = None
+    quantity: int | None = None
+    unit: str | None = None
+    instructions: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consultation:
+    """`version` rises with every change; `prescription_ids` are those made from it, in their order."""
+
+    tenant_id: UUID
+    id: UUID
+    version: int = 1
+    patient_id: UUID
+    doctor_id: UUID
+    status: ConsultationStatus
+    language: str = "pt"
+    entities: tuple[Entity, ...] = ()
+    prescription_ids: tuple[UUID, ...] = ()
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def medications(self) -> tuple[Entity, ...]:
+        """What is to be prescribed: of entities that differ in their words alone the first."""
+        first: dict[Entity, Entity] = {}
+        for one in self.entities:
+            first.setdefault(replace(one, text=""), one)
+        return tuple(first.values())
+
+    def prescribed(self, prescription_id: UUID, at: datetime) -> Self:
+        """The consultation with one prescription more that was made from it."""
+        ids = (*self.prescription_ids, prescription_id)
+        return replace(self, prescription_ids=ids, version=self.version + 1, updated_at=at)
+
+
+def put(
+    before: Consultation | None,
+    wanted: Consultation,
+    *,
+    expected_version: int | None,
+    failing: Sequence[Failing] = (),
+) -> Consultation:
+    """The consultation as it shall be from now on; what was prescribed from it stays."""
+    read_as(before.version if before else None, expected_version)
+    if before is None:
+        refuse_if(failing)
+        return wanted
+    if before.status in OVER and wanted.status is not before.status:
+        raise Refused(
+            "invalid_transition",
+            "A consultation that is over stays what it is.",
+            details={"from": before.status.value, "to": wanted.status.value, "allowed": []},
+        )
+    refuse_if([*failing, *mismatch(before, wanted.patient_id)])
+    kept = replace(
+        wanted,
+        version=before.version,
+        prescription_ids=before.prescription_ids,
+        created_at=before.created_at,
+        updated_at=before.updated_at,
+    )
+    if kept == before:
+        return before
+    return replace(kept, version=before.version + 1, updated_at=wanted.updated_at)
+
+
+def mismatch(consultation: Consultation, patient_id: UUID) -> list[Failing]:
+    """What is wrong where a request names another patient than the consultation's."""
+    if consultation.patient_id == patient_id:
+        return []
+    return [Failing("patient_id", "consultation_mismatch", "The consultation is another patient's.")]

@@ -1,0 +1,123 @@
+"""Sets of medicines to prescribe again: what may be said of any patient, under a name."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+from uuid import UUID, uuid5
+
+from services.prescription.domain import editing
+from services.prescription.domain.items import Item
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.refusal import Refused, read_as
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateItem:
+    """One line; what may speak of the patient (clinical notes, a consultation's words) is not in it."""
+
+    position: int
+    medication_name: str
+    active_ingredient: str | None = None
+    dosage: str | None = None
+    route: str | None = None
+    frequency: str | None = None
+    duration: str | None = None
+    quantity: int | None = None
+    unit: str | None = None
+    instructions: str | None = None
+    cmed_medication_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A set of lines under a name; a deleted one is shown to nobody, and its name is free."""
+
+    tenant_id: UUID
+    id: UUID
+    version: int = 1
+    name: str
+    description: str | None = None
+    prescription_type: str = "standard"
+    source_prescription_id: UUID
+    items: tuple[TemplateItem, ...]
+    created_at: datetime
+    deleted: bool = False
+
+    @property
+    def folded_name(self) -> str:
+        return folded(self.name)
+
+    def delete(self, *, expected_version: int | None) -> Self:
+        """The template as nobody sees it any more."""
+        read_as(self.version, expected_version)
+        return replace(self, version=self.version + 1, deleted=True)
+
+    def lines(self, prescription_id: UUID, at: datetime) -> tuple[Item, ...]:
+        """Its lines as items of a prescription; a repeated request makes the same ones."""
+        return tuple(
+            Item(
+                id=uuid5(prescription_id, f"item {place}"),
+                position=place,
+                medication_name=one.medication_name,
+                active_ingredient=one.active_ingredient,
+                dosage=one.dosage,
+                route=one.route,
+                frequency=one.frequency,
+                duration=one.duration,
+                quantity=one.quantity,
+                unit=one.unit,
+                instructions=one.instructions,
+                cmed_medication_id=one.cmed_medication_id,
+                created_at=at,
+                updated_at=at,
+            )
+            for place, one in enumerate(self.items, start=1)
+        )
+
+
+def folded(name: str) -> str:
+    """The name without regard to case."""
+    return name.casefold()
+
+
+def save(
+    prescription: Prescription,
+    *,
+    id: UUID,
+    name: str,
+    description: str | None,
+    name_taken: bool,
+    at: datetime,
+) -> Template:
+    """Keep its items under a name that no other template of the tenant has."""
+    editing.ready_as_template(prescription)
+    if name_taken:
+        raise Refused("template_name_taken", "There is a template with this name.")
+    return Template(
+        tenant_id=prescription.tenant_id,
+        id=id,
+        name=name,
+        description=description,
+        prescription_type=prescription.prescription_type,
+        source_prescription_id=prescription.id,
+        items=tuple(_line(one, place) for place, one in enumerate(prescription.items, start=1)),
+        created_at=at,
+    )
+
+
+def _line(item: Item, place: int) -> TemplateItem:
+    """The line as the step-by-step dialect reads it, whichever dialect it was written in."""
+    product = item.product
+    return TemplateItem(
+        position=place,
+        medication_name=item.medication_name,
+        active_ingredient=item.active_ingredient,
+        dosage=item.dosage or (product.strength if product else None),
+        route=item.route or (product.route if product else None),
+        frequency=item.frequency or item.posology,
+        duration=item.duration,
+        quantity=item.quantity,
+        unit=item.unit,
+        instructions=item.instructions,
+        cmed_medication_id=item.cmed_medication_id,
+    )

@@ -1,0 +1,61 @@
+"""Domain to contract: the history, line by line."""
+
+from collections.abc import Iterator
+
+from contracts import values
+from services.prescription.domain.history import Entry, Note
+from services.prescription.domain.items import Item
+from services.prescription.messages import state
+
+
+def entry(one: Entry) -> values.HistoryEntry:
+    """A line of the history: ids and words in `data`, what the patient's record says beside it."""
+    actor = one.occasion.actor
+    data: dict[str, str | int | bool | None] = {"version": one.version, "actor_type": actor.type.value}
+    told = {
+        "from_status": one.from_status.value if one.from_status else None,
+        "to_status": one.to_status.value if one.to_status else None,
+        "error": one.note.error,
+        "dialect": one.occasion.dialect,
+        "doctor_id": str(actor.doctor_id) if actor.doctor_id else None,
+        "findings": ",".join(one.key for one in one.note.findings) or None,
+    }
+    data |= {name: value for name, value in told.items() if value is not None}
+    if (note := one.note.dispensation) is not None:
+        data |= {"dispensation_id": str(note.id), "dispensation_status": note.status.value}
+    return values.HistoryEntry(
+        revision=one.revision,
+        at=one.occasion.at,
+        what=one.note.action.value,
+        actor=actor.client_id or actor.type.value,
+        request_id=one.occasion.request_id,
+        data=data,
+        changes=(
+            *(values.FieldChange(field=each.field, old=each.old, new=each.new) for each in one.note.changes),
+            *_item_changes(one.note),
+        ),
+        findings=tuple(state.keyed(each) for each in one.note.findings),
+    )
+
+
+def _item_changes(note: Note) -> Iterator[values.FieldChange]:
+    """A line whole where it came or went, else what is no longer as it was."""
+    was = _written(note.was) if note.was else None
+    item = _written(note.item) if note.item else None
+    one = note.item or note.was
+    if one is None:
+        return
+    if was is None or item is None:
+        yield values.FieldChange(field=f"items.{one.id}", old=was, new=item)
+        return
+    for name in was:
+        if was[name] != item[name]:
+            yield values.FieldChange(field=f"items.{one.id}.{name}", old=was[name], new=item[name])
+
+
+def _written(item: Item) -> dict[str, values.Json]:
+    """The line as the history tells it: all of it that a read shows, but for what was dispensed."""
+    told: dict[str, values.Json] = values.Item.model_validate(state.said(item)).model_dump(
+        mode="json", exclude={"dispensed_quantity", "remaining_quantity", "substituted"}
+    )
+    return told
