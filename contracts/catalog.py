@@ -99,6 +99,8 @@ _ALL: Final = (
         commands.UpdateDispensation,
         commands.CompleteDispensation,
         commands.CancelDispensation,
+        drafting.CreateFromTemplate,
+        drafting.CreateFromConsultation,
         drafting.SaveAsTemplate,
         records.PutConsultation,
         records.DeleteTemplate,

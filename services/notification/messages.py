@@ -59,7 +59,8 @@ def printed(prescription: values.Prescription, language: str) -> PrintedPrescrip
         items=tuple(_item(number, one, spoken) for number, one in enumerate(prescription.items, start=1)),
         drawn_up_at=prescription.created_at,
         code=prescription.prescription_code if sealed else None,
-        issued_at=(prescription.issued_at or prescription.signed_at) if sealed else None,
+        # The day of the signature: the copy made at signing and one made at release are the same file.
+        issued_at=(prescription.signed_at or prescription.issued_at) if sealed else None,
         valid_until=prescription.valid_until,
         seal_digest=prescription.seal.document_sha256 if prescription.seal else None,
         diagnoses=tuple(
@@ -253,7 +254,8 @@ def _item(number: int, item: values.Item, language: Language) -> Item:
         product_name=item.medication_name,
         posology=told or NOT_SAID,
         translated_name=translated if translated != item.medication_name else None,
-        ingredients=item.ingredients or tuple(one.name for one in on_file),
+        # `item.ingredients` are rows of the knowledge base, which say nothing to a reader.
+        ingredients=tuple(one.name for one in on_file) or tuple(filter(None, (item.active_ingredient,))),
         quantity=item.quantity,
         unit=item.unit or (product.dosage_unit if product else None),
         duration_days=item.duration_days,

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from contracts import values
+from contracts.drafting_commands import DraftCommand
 from contracts.prescription_commands import PrescriptionCommand
 from contracts.prescription_events import SafetyCheckRequested
 from services.prescription import store
 from services.prescription.domain import checking, issuing, signing, waiting
 from services.prescription.domain import clock as clockwork
+from services.prescription.domain import consultation as consultations
 from services.prescription.domain import patient as patients
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Refused
-from services.prescription.messages import reading, state, telling
+from services.prescription.domain.refusal import Failing, Refused
+from services.prescription.messages import particulars, reading, records, state, telling
 from shared import clock, ids
 from shared.database import Connection
 from shared.outbox import Outbox
@@ -48,11 +51,42 @@ def take_up(
     return Asked(before, prescription, now)
 
 
-def announce_new(outbox: Outbox, draft: Prescription) -> values.Prescription:
-    """Tell of a draft that was not there before; it has no clock yet."""
+def patient_as_told(conn: Connection, draft: Prescription) -> Patient:
+    """The patient of a draft, with what its command knows of them where that is newer."""
+    known = store.patient(conn, draft.tenant_id, draft.patient_id)
+    return known.told(reading.facts(particulars.of(draft).patient))
+
+
+def unfit_consultation(
+    conn: Connection, command: DraftCommand, consultation_id: UUID | None
+) -> list[Failing]:
+    """What is wrong with the consultation that a draft is to be linked to, if it is to be linked to one."""
+    if consultation_id is None:
+        return []
+    patient_id = command.patient.patient_id if command.patient else None
+    return consultations.unfit(store.consultation(conn, command.tenant_id, consultation_id), patient_id)
+
+
+def begin(conn: Connection, outbox: Outbox, draft: Prescription, patient: Patient) -> values.Prescription:
+    """Keep a draft that was not there before, and tell of it; it has no clock yet."""
+    if patient is not store.patient(conn, draft.tenant_id, draft.patient_id):
+        store.save_patient(conn, patient)
+    store.add(conn, draft)
+    note_prescribed(conn, outbox, draft)
     whole = state.whole(draft)
     outbox.announce(telling.changed(whole, draft.unsaved))
     return whole
+
+
+def note_prescribed(conn: Connection, outbox: Outbox, draft: Prescription) -> None:
+    """Let its consultation, if there is one, name the draft from the moment that it is there to see."""
+    if draft.consultation_id is None:
+        return
+    consultation = store.consultation(conn, draft.tenant_id, draft.consultation_id)
+    assert consultation is not None  # A draft of an unknown one is refused.
+    named = consultation.prescribed(draft.id, draft.updated_at)
+    store.save_consultation(conn, named)
+    outbox.announce(records.consultation_changed(named))
 
 
 async def checked_again(
@@ -156,8 +190,12 @@ def refuse_issue(conn: Connection, outbox: Outbox, prescription: Prescription, r
     now = reading.going_on(prescription, clock.now())
     patient = store.patient(conn, prescription.tenant_id, prescription.patient_id)
     store.drop(conn, issuing.refused(prescription, refusal, now))
-    store.save_patient(conn, patient.entered_or_left())
-    outbox.announce(telling.issue_refused(prescription, refusal, now.at))
+    if in_force_until(prescription) is not None:
+        store.save_patient(conn, patient.entered_or_left())
+    outbox.announce(
+        telling.issue_refused(prescription, refusal, now.at),
+        *telling.rivals_refused(prescription, refusal, now.at),
+    )
 
 
 def _save(conn: Connection, before: Prescription, after: Prescription) -> None:

@@ -41,7 +41,7 @@ async def strike(job: Job, pool: Pool) -> Finish:
             carry_out_by_clock(conn, outbox, before, after)
         due_at = clockwork.next_due(after)
         if before.hidden and due_at is not None and due_at <= clock.now():
-            refuse_issue(conn, outbox, before, issuing.gave_up())
+            refuse_issue(conn, outbox, before, issuing.overdue(before))
         elif due_at is not None:
             job.again(at=due_at)
         await store.settle(conn)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dev.platform import Platform
-from tests.clients import Clinic, Pharmacy, mails
+from tests.clients import RECEIPT, Clinic, Pharmacy, mails
 from tests.infrastructure import until
+from tests.journey.osigu.test_reports import at_the_counter, short
 
 TOKEN = "otp_verification_token"
 _numbers = count(1)
@@ -161,3 +162,32 @@ async def test_a_pharmacy_that_never_met_a_person_cannot_have_them_written_to(
     )
 
     assert code_of(stranger) == (422, "beneficiary_mismatch")
+
+
+async def test_a_report_over_kafka_proves_the_verification_with_the_same_token(platform, careful, pharmacy):
+    address = somebody()
+    first, second = await issue(careful, address=address, prescriptions=2)
+    async with at_the_counter(platform, pharmacy) as counter:
+        held, other = [
+            {
+                "code": code,
+                "dispensation_id": (await counter.outcome("start", {"code": code}))["dispensation_id"],
+            }
+            for code in (first, second)
+        ]
+        without = await counter.outcome("complete", held | RECEIPT)
+        invented = await counter.outcome("complete", held | RECEIPT | {TOKEN: "invented"})
+        named = (await pharmacy.get(f"/dispensing/v1/dispensations?code={first}")).json()["data"][0]
+        sent = await send(pharmacy, named["beneficiary_id"], dispensation_id=named["dispensation_id"])
+        otp = {"otp_id": sent["otp_id"], "code": await code_in_mail(platform, address)}
+        token = {TOKEN: (await pharmacy.post("/v1/otp/validate", otp)).json()[TOKEN]}
+        completed = await counter.outcome("complete", held | RECEIPT | token)
+        again = await counter.outcome("complete", held | RECEIPT | token)
+        reused = await counter.outcome("complete", other | RECEIPT | token)
+
+    assert short(without) == ("refused", 422, "verification_required")
+    assert short(invented) == ("refused", 422, "verification_invalid")
+    assert [short(one) for one in (completed, again)] == [("applied", 200, None)] * 2
+    assert short(reused) == ("refused", 422, "verification_invalid")
+    shown = (await pharmacy.get(f"/dispensing/v1/dispensations?code={first}")).json()["data"][0]
+    assert shown["status"] == "COMPLETED"

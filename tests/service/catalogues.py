@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueRecord, CatalogueReleased
+from contracts.prescription_events import ItemToCheck
 from services.prescription.domain.items import Item
 from services.safety_check import messages
 from services.safety_check.domain import DATA, Knowledge, Tables
+from services.safety_check.domain import Item as SafetyItem
 from services.safety_check.domain.products import catalogue_item
 from tests.service.prescriptions import NOON
 
@@ -56,3 +58,8 @@ def product(code: str) -> CatalogueProduct:
 
 def item(name: str, **other: Any) -> Item:
     return Item(**{"id": UUID(int=11), "position": 1, "medication_name": name, **other})
+
+
+def as_checked(asked: ItemToCheck) -> SafetyItem:
+    """The item as safety-check reads it from a request."""
+    return messages._item(asked)

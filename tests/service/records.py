@@ -4,12 +4,13 @@ from typing import Any
 from uuid import UUID
 
 from contracts import values
-from contracts.drafting_commands import SaveAsTemplate
+from contracts.drafting_commands import CreateFromConsultation, CreateFromTemplate, SaveAsTemplate
 from contracts.record_commands import DeleteTemplate, PutConsultation
-from tests.service.prescriptions import ABOUT, CLINIC, DOCTOR, PATIENT, asked_by
+from tests.service.prescriptions import ABOUT, ANA, CLINIC, DOCTOR, MARTA, PATIENT, PROVIDER, asked_by
 
 CONSULTATION = UUID(int=61)
 TEMPLATE = UUID(int=71)
+BRAZILIAN = PROVIDER.model_copy(update={"country": "BR", "language": "pt"})
 AMOXICILLIN = values.MedicationEntity(
     text="vou passar amoxicilina de quinhentos, de oito em oito horas, por sete dias",
     medication_name="amoxicilina",
@@ -41,3 +42,22 @@ def save(**other: Any) -> SaveAsTemplate:
 
 def delete(**other: Any) -> DeleteTemplate:
     return DeleteTemplate(**{"tenant_id": CLINIC, **asked_by(), "record_id": TEMPLATE, **other})
+
+
+def from_template(**other: Any) -> CreateFromTemplate:
+    return CreateFromTemplate(**{**_draft(), "template_id": TEMPLATE, **other})
+
+
+def from_consultation(**other: Any) -> CreateFromConsultation:
+    return CreateFromConsultation(**{**_draft(), "consultation_id": CONSULTATION, **other})
+
+
+def _draft() -> dict[str, Any]:
+    return {
+        **ABOUT,
+        **asked_by(channel="delphos"),
+        "provider": BRAZILIAN,
+        "policy": values.Policy(),
+        "patient": ANA,
+        "doctor": MARTA,
+    }

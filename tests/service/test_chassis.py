@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -273,6 +274,23 @@ class TestOutages:
 
         assert waits == {("chassis-events-v1", 0): records[0].offset}
         assert await numbers(pool) == [0, 1, 2]
+        assert await dead(pool) == []
+
+    async def test_a_lock_that_somebody_keeps_is_waited_for_a_second_and_then_its_partition_waits(
+        self, pool: Pool, deliver: Deliver
+    ) -> None:
+        event = deliver.record(happened(number=1))
+        async with pool.acquire() as conn, conn.transaction():
+            await conn.execute("LOCK TABLE effect")
+            begun = time.monotonic()
+            await deliver(event)
+            seconds = time.monotonic() - begun
+        waits = deliver.waits
+        await deliver(event)
+
+        assert waits == {("chassis-events-v1", 0): event.offset}
+        assert seconds < 10
+        assert await numbers(pool) == [1]
         assert await dead(pool) == []
 
     async def test_a_deadlock_waits_and_is_not_a_bug(self, pool: Pool, deliver: Deliver) -> None:

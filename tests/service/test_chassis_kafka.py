@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.util import calc_crc32c
 from confluent_kafka import Producer
@@ -22,7 +24,7 @@ from faststream.asgi import AsgiFastStream
 
 from contracts.catalog import TOPICS
 from contracts.message import Envelope
-from shared import database, health, outbox, service, topics
+from shared import arrivals, database, health, outbox, service, topics
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
 from shared.messaging import Handlers
@@ -123,6 +125,39 @@ class TestRoad:
         told = [Envelope.read(one.headers).id for one in await ground.read(OUTCOMES)]
         assert len(set(told)) == 200
 
+    async def test_what_waits_is_tried_again_as_soon_as_the_database_is_back(
+        self, ground: Ground, postgres: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However long a partition would wait by itself."""
+        monkeypatch.setattr(arrivals, "WAIT_SECONDS_MIN", 120.0)
+        event = Deliver(handlers_for(ground.group), ground.pool).record(happened(number=1))
+
+        async with ground.running() as running:
+            async with _shut(postgres.url(), ground.pool):
+                await ground.write(event)
+                await until(lambda: running.arrivals.waiting, seconds=30)
+                await asyncio.sleep(2 * service.WATCH_SECONDS + 1)
+            await until(lambda: ground.handled(1), seconds=15)
+
+        assert await ground.numbers() == [1]
+
+
+@contextlib.asynccontextmanager
+async def _shut(admin: str, pool: Pool) -> AsyncIterator[None]:
+    """A database that lets nobody in."""
+    name = await pool.fetchval("SELECT current_database()")
+    conn = await asyncpg.connect(admin)
+    try:
+        await conn.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        try:
+            yield
+        finally:
+            await conn.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    finally:
+        await conn.close()
+    await pool.expire_connections()
+
 
 async def _cut_all(admin: str, pool: Pool) -> None:
     """End every session of this database, as a restart of the server would."""
@@ -165,6 +200,29 @@ class TestPoison:
         buried = await ground.read(f"{EVENTS}-dead")
         assert [one.value for one in buried] == [value]
         assert ("bytes", b"\xff") in buried[0].headers
+
+    async def test_the_largest_record_that_a_topic_takes_is_buried_whole(self, ground: Ground) -> None:
+        """The copy says more than the record did, so its topic and the relay take more."""
+        good = _record(ground, happened(number=1, thing=3))
+
+        async with ground.running():
+            size = await _write_largest(ground, replace(good, key=b"k", headers=[]))
+            await ground.write(good)
+            await until(lambda: ground.handled(1), seconds=30)
+            await until(ground.said_all, seconds=30)
+
+        assert size > 8 * 1024 * 1024 - 1_000
+        assert [len(one.value) for one in await ground.read(f"{EVENTS}-dead")] == [size]
+        assert await ground.pool.fetchval("SELECT count(*) FROM outbox_refused") == 0
+
+    async def test_the_largest_message_that_may_be_said_is_heard(self, ground: Ground) -> None:
+        room = outbox.ROW_BYTES_MAX - outbox.Outbox()._row(happened(number=1)).bytes
+
+        async with ground.running():
+            await ground.send(happened(number=1, text="x" * (room - 100)))
+            await until(lambda: ground.handled(1), seconds=30)
+
+        assert room > 7 * 1024 * 1024 - 10_000
 
     async def test_a_header_name_that_is_no_text_stops_no_partition(self, ground: Ground) -> None:
         good = _record(ground, happened(number=1, thing=3))
@@ -209,6 +267,15 @@ class TestPoison:
         assert await ground.numbers() == [1, 2]
         refused = await ground.pool.fetch("SELECT topic, error FROM outbox_refused")
         assert [tuple(row) for row in refused] == [(EVENTS, "MessageSizeTooLargeError")]
+
+
+async def _write_largest(ground: Ground, record: Stored) -> int:
+    """Write the largest value that the broker takes with this record, and say how large it was."""
+    for size in range(8 * 1024 * 1024 - 64, 0, -16):
+        with contextlib.suppress(MessageSizeTooLargeError):
+            await ground.write(replace(record, value=b"x" * size))
+            return size
+    raise AssertionError("the broker takes nothing")
 
 
 class _Misspelt(BatchBuilder):  # type: ignore[misc]

@@ -179,6 +179,33 @@ async def test_what_is_cancelled_while_it_is_done_leaves_nothing(pool: Pool) -> 
     assert await said(pool) == []
 
 
+async def test_what_another_has_leased_meanwhile_is_for_that_one_to_end(pool: Pool) -> None:
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    works = Works("chassis")
+
+    @works.on("remind")
+    async def remind(job: Job, resources: Any) -> Finish:
+        begun.set()
+        await go_on.wait()
+
+        async def finish(conn: Connection, outbox: Outbox) -> None:
+            outbox.announce(happened())
+            ended.set()
+
+        return finish
+
+    async with working(pool, works):
+        await add(pool)
+        await begun.wait()
+        # As another process does once the lease of one that slept has run out.
+        await pool.execute("UPDATE work SET leased_until = leased_until + interval '1 hour'")
+        go_on.set()
+        await ended.wait()
+
+    assert await said(pool) == []
+    assert await pool.fetchval("SELECT count(*) FROM work WHERE leased_until IS NOT NULL") == 1
+
+
 async def test_an_outage_postpones_and_a_bug_ends_after_its_attempts(pool: Pool) -> None:
     tried: dict[str, int] = {"outage": 0, "bug": 0}
     works = Works("chassis")

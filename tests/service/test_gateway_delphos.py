@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from tests.gateway import (
     SUL,
     WRITING_KEY,
     Serving,
+    Well,
     serving,
 )
 from tests.infrastructure import Database, until
@@ -563,9 +564,45 @@ async def test_waiting_is_as_long_as_the_client_prefers_and_a_malformed_wish_is_
     assert both.headers["preference-applied"] == "respond-async"
 
 
-async def test_without_a_database_nobody_is_let_in_and_nothing_is_said_of_why(
-    gateway: Serving, monkeypatch: pytest.MonkeyPatch
+async def test_the_description_is_at_the_root_and_needs_no_key(gateway: Serving) -> None:
+    document = await gateway.http.get("/openapi.json")
+    pages = [await gateway.http.get(path) for path in ("/docs", "/redoc")]
+    other = (await gateway.http.get("/ehr/openapi.json")).json()
+
+    assert document.json()["info"]["title"] == "Recepta"
+    assert PRESCRIPTIONS in document.json()["paths"]
+    assert not [path for path in document.json()["paths"] if path.startswith("/ehr")]
+    assert [path for path in other["paths"] if path.startswith(PRESCRIPTIONS)] == []
+    assert [one.headers["content-type"] for one in pages] == ["text/html; charset=utf-8"] * 2
+    assert "<script" not in pages[0].text
+
+
+class Lacking(Well):
+    """A service that lacks these."""
+
+    def __init__(self, *parts: str) -> None:
+        self.parts = parts
+
+    async def lacking(self) -> Sequence[str]:
+        return self.parts
+
+
+@pytest.mark.parametrize(
+    ("lacking", "status", "word"),
+    [((), 200, "ok"), (("kafka",), 200, "degraded"), (("kafka", "database"), 503, "down")],
+)
+async def test_health_says_whether_writes_are_accepted(
+    gateway: Serving, lacking: tuple[str, ...], status: int, word: str
 ) -> None:
+    object.__setattr__(gateway.gateway, "health", Lacking(*lacking))
+
+    answer = await gateway.http.get("/v1/health")
+
+    assert (answer.status_code, answer.json()) == (status, {"status": word})
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_without_a_database_nobody_is_let_in_and_nothing_is_said_of_why(gateway: Serving) -> None:
     await gateway.owner.close()
 
     answer = await create(gateway)

@@ -419,6 +419,47 @@ async def test_a_view_only_moves_to_a_higher_revision(desk, newest_first):
     assert shown.prescription == known.voided()
 
 
+async def somebody_waits(pool: Pool) -> bool:
+    """Whether a session of this database waits for a lock."""
+    return bool(
+        await pool.fetchval(
+            """
+            SELECT EXISTS (
+                   SELECT
+                     FROM pg_stat_activity
+                    WHERE datname = current_database()
+                      AND wait_event_type = 'Lock')
+            """
+        )
+    )
+
+
+async def test_an_older_state_that_is_told_later_changes_no_view(desk):
+    await desk.deliver(known.changed(known.voided()))
+    await desk.deliver(known.changed(known.prescription()))
+
+    shown = await views.find(desk.pool, tenant_id=known.TENANT, prescription_id=known.PRESCRIPTION)
+
+    assert shown is not None
+    assert shown.prescription == known.voided()
+
+
+async def test_of_two_processes_that_show_one_prescription_the_newer_state_stays(desk):
+    """The older one is written while nobody can see the newer one yet."""
+    async with desk.owner.acquire() as newer, desk.owner.acquire() as older:
+        showing = newer.transaction()
+        await showing.start()
+        await views.keep(newer, [known.voided()])
+        late = asyncio.create_task(views.keep(older, [known.prescription()]))
+        await until(lambda: somebody_waits(desk.pool), seconds=10)
+        await showing.commit()
+        await late
+    shown = await views.find(desk.pool, tenant_id=known.TENANT, prescription_id=known.PRESCRIPTION)
+
+    assert shown is not None
+    assert shown.prescription == known.voided()
+
+
 async def test_a_stranger_sees_no_prescription(desk):
     await desk.deliver(known.changed(known.prescription()))
 

@@ -217,6 +217,31 @@ async def test_a_client_is_limited_by_second_and_others_are_not(gateway: Serving
     assert refused.headers["retry-after"] == "1"
 
 
+async def test_by_default_a_client_may_call_200_times_a_second_and_6000_times_a_minute(
+    gateway: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database.transaction(gateway.owner) as conn:
+        gateway.secrets["hasty"] = str(
+            await provisioning.save_client(conn, gateway.tenants[NORTE], "hasty", scopes=("ehr:read",))
+        )
+    token = (await gateway.token("hasty")).json()["access_token"]
+    noon = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: noon + clock._offset)
+    for second in range(30):
+        for _ in range(200):
+            await gateway.gateway.door.enter(f"Bearer {token}")
+        if second == 0:
+            within_the_second = await gateway.http.get(PATIENTS, headers={"Authorization": f"Bearer {token}"})
+        clock.shift(timedelta(seconds=1))
+    within_the_minute = await gateway.http.get(PATIENTS, headers={"Authorization": f"Bearer {token}"})
+    clock.shift(timedelta(seconds=30))
+    later = await gateway.http.get(PATIENTS, headers={"Authorization": f"Bearer {token}"})
+
+    assert (within_the_second.status_code, within_the_second.headers["retry-after"]) == (429, "1")
+    assert (within_the_minute.status_code, within_the_minute.headers["retry-after"]) == (429, "30")
+    assert later.status_code == 200
+
+
 async def test_two_instances_share_one_first_key_and_a_new_one_waits_a_day(gateway: Serving) -> None:
     doors = [Door(gateway.owner, gateway.settings) for _ in range(3)]
     await gateway.owner.execute("DELETE FROM token_key")

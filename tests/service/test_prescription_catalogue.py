@@ -11,7 +11,6 @@ from contracts.drug_names import fold, similarity
 from services.prescription import store
 from services.prescription.domain.items import Item
 from services.prescription.messages import telling
-from services.safety_check import messages
 from shared import clock
 from tests.service import catalogues
 from tests.service import prescriptions as some
@@ -47,7 +46,7 @@ async def ready(service: Service) -> bool:
 
 def assert_same(one: Item, country: str) -> None:
     """What the item stands for here is what it stands for where it is checked."""
-    found = catalogues.knowledge().resolve(messages._item(telling._to_check(one)), country)
+    found = catalogues.knowledge().resolve(catalogues.as_checked(telling._to_check(one)), country)
     checked = found.ingredients or ((found.assumed,) if found.assumed else ())
     assert (one.ingredients, one.match_status, one.match_score) == (checked, found.status, found.score), one
     assert one.suggestions == tuple(suggestion.ingredient for suggestion in found.suggestions), one

@@ -390,6 +390,20 @@ async def test_an_order_undecided_at_its_deadline_is_ended_by_the_clock(service)
     assert await service.strikes(days=1) == []
 
 
+async def test_what_is_told_after_the_deadline_and_before_the_clock_strikes_ends_the_order(service):
+    (asked,) = only(await service.hears(some.issue()), SafetyCheckRequested)
+    other = some.issue(number=1)
+    (other_asked,) = only(await service.hears(other), SafetyCheckRequested)
+    (sealing,) = only(await service.hears(some.verdict(other_asked)), SealRequested)
+    clock.shift(timedelta(minutes=15, seconds=1))
+
+    unchecked = await service.answer(some.verdict(asked))
+    unsealed = await service.answer(some.sealed(sealing))
+
+    assert {one.code for one in (unchecked, unsealed)} == {"dependency_unavailable"}
+    assert await rows(service) == []
+
+
 async def test_a_command_that_arrives_after_its_deadline_is_ended_on_arrival(service):
     command = some.issue()
     clock.shift(timedelta(minutes=15))

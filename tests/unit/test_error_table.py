@@ -70,7 +70,8 @@ def test_every_row_is_raised_somewhere_or_says_why_it_is_not():
         node.value
         for folder in ("services", "shared")
         for path in (ROOT / folder).rglob("*.py")
-        if path.name != "errors.py"
+        # The other dialect names its errors where it describes them.
+        if path.name != "errors.py" and "delphos" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -27,8 +27,9 @@ WRITERS_BY_NAME = {
     "outbox.announce",
     *(
         f"services.prescription.store.hand.{verb}"
-        for verb in ("add", "save", "drop", "save_patient", "strike_at")
+        for verb in ("add", "save", "drop", "save_patient", "strike_at", "keep_of_catalogue")
     ),
+    *(f"services.prescription.store.records.{verb}" for verb in ("save_consultation", "save_template")),
 }
 
 
@@ -154,6 +155,7 @@ def test_a_service_says_only_what_the_catalog_lets_it_say(service):
 NOT_ASKED_YET = {
     *("CreatePrescription", "ChangeMetadata", "AddItem", "ChangeItem", "RemoveItem", "ChangeStatus"),
     *("CheckSafety", "AcknowledgeFindings", "PutConsultation", "SaveAsTemplate", "DeleteTemplate"),
+    *("CreateFromTemplate", "CreateFromConsultation"),
 }
 
 

@@ -10,6 +10,7 @@ from contracts import values
 from contracts.prescription_events import DeliveryRequested
 from services.notification import messages
 from services.notification.domain.printed import Language, Refused, Status
+from tests import delphos
 
 EXAMPLE = (
     Path(__file__).parents[2] / "contracts/examples/recepta.prescription.delivery-requested.v1/first.json"
@@ -156,3 +157,21 @@ def test_what_is_kept_is_read_back_whole():
 def test_the_tenant_is_never_printed():
     assert isinstance(ISSUED.tenant_id, UUID)
     assert str(ISSUED.tenant_id) not in messages.to_text(messages.printed(ISSUED, "es"))
+
+
+def test_a_step_by_step_prescription_prints_the_ingredient_as_written_and_nothing_for_the_prescriber_alone():
+    state = delphos.submitted()
+
+    printed = messages.to_text(messages.printed(state, "pt"))
+
+    assert "VARFARINA SODICA" in printed
+    for hidden in ("warfarin", "INR", "Stent", "sangramento", "swallowing"):
+        assert hidden not in printed
+
+
+def test_the_file_of_a_signature_stays_the_same_when_it_is_released():
+    signed = delphos.submitted(status=values.Status.SIGNED, issued_at=None)
+
+    assert messages.printed(signed, "pt") == messages.printed(
+        delphos.submitted(items=signed.items, dispensations=()), "pt"
+    )

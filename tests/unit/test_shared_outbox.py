@@ -22,6 +22,18 @@ def test_what_outsiders_write_bears_the_brokers_time() -> None:
         assert (settings.get("message.timestamp.type") == "LogAppendTime") == topic.inbound
 
 
+def test_topics_keep_and_take_what_the_design_says() -> None:
+    made = {shape.name: shape.settings for shape in topics.shapes()}
+    mebibyte = 1024 * 1024
+
+    for name, topic in TOPICS.items():
+        assert made[name]["max.message.bytes"] == str((1 if topic.public else 8) * mebibyte)
+        if not topic.public and not topic.compacted:
+            assert made[name]["retention.ms"] == str(7 * 24 * 3_600 * 1_000)
+        if topic.dead in made:
+            assert made[topic.dead]["max.message.bytes"] == str(9 * mebibyte)
+
+
 def test_every_topic_that_somebody_of_ours_reads_has_its_dead_letters() -> None:
     made = {shape.name: shape for shape in topics.shapes()}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
+from services.gateway.api import pages
 from services.gateway.api.context import PROBLEM
 from services.gateway.api.routes import Direct
 from services.gateway.messages.errors import TABLE
@@ -145,7 +145,8 @@ async def openapi(request: Request) -> Response:
 @router.get("/ehr/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """A page that needs nothing from elsewhere."""
-    return Response(_page(_described(request)), media_type="text/html; charset=utf-8")
+    links = {"openapi.json": "/ehr/openapi.json", "all error codes": "/errors"}
+    return Response(pages.page(_described(request), links), media_type=pages.HTML)
 
 
 def _described(request: Request) -> dict[str, Any]:
@@ -153,61 +154,3 @@ def _described(request: Request) -> dict[str, Any]:
     if app.openapi_schema is None:
         app.openapi_schema = description(app, app.state.gateway.settings.base_url)
     return app.openapi_schema
-
-
-def _page(document: Mapping[str, Any]) -> str:
-    parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width'>",
-        f"<title>{TITLE}</title><style>{_STYLE}</style><main><h1>{TITLE}</h1><p>{SUMMARY}</p>",
-        "<p>For programs: <a href='/ehr/openapi.json'>openapi.json</a>; all error codes: ",
-        "<a href='/errors'>/errors</a>.</p>",
-    ]
-    for path, methods in document["paths"].items():
-        for method, described in methods.items():
-            parts.append(_section(path, method, described))
-    return "".join([*parts, "</main></html>"])
-
-
-def _section(path: str, method: str, described: Mapping[str, Any]) -> str:
-    scopes = [scope for one in described.get("security", ()) for scope in one.get("oauth2", ()) if scope]
-    body = described.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-    rows = "".join(
-        f"<tr><td>{escape(status)}<td>{_coded(answer.get('description', ''))}"
-        for status, answer in described.get("responses", {}).items()
-    )
-    parameters = ", ".join(
-        f"<code>{escape(one['name'])}</code> ({escape(one['in'])})" for one in described.get("parameters", ())
-    )
-    return "".join(
-        (
-            f"<section><h2><b>{escape(method.upper())}</b> {escape(path)}</h2>",
-            f"<p><strong>{escape(described.get('summary', ''))}.</strong> ",
-            f"{escape(described.get('description', ''))}</p>",
-            f"<p>Scopes, any one of: {', '.join(f'<code>{escape(one)}</code>' for one in scopes)}</p>"
-            if scopes
-            else "",
-            f"<p>Parameters: {parameters}</p>" if parameters else "",
-            f"<details><summary>Body</summary><pre>{escape(json.dumps(body, indent=1))}</pre></details>"
-            if body
-            else "",
-            f"<details><summary>Answers</summary><table>{rows}</table></details></section>",
-        )
-    )
-
-
-def _coded(text: str) -> str:
-    """`word` as code."""
-    return "".join(
-        f"<code>{escape(part)}</code>" if index % 2 else escape(part)
-        for index, part in enumerate(text.split("`"))
-    )
-
-
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1c2733}"
-    "h2{font-size:1.05rem;font-family:ui-monospace,monospace;border-top:1px solid #cdd5dc;padding-top:1rem}"
-    "h2 b{background:#12586b;color:#fff;border-radius:.3rem;padding:.1rem .5rem}"
-    "code,pre{background:#eef2f4;border-radius:.2rem;padding:.1rem .3rem}pre{overflow:auto;padding:1rem}"
-    "td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
-)

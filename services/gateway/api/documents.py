@@ -8,9 +8,10 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 
 from contracts.message import Caller
-from contracts.values import Prescription, Status
+from contracts.values import Prescription
 from services.gateway.api import prescription_operations as described
 from services.gateway.api.context import Gateway, Parameters, Parts, RequestId, check_transport, require
+from services.gateway.api.making import FACES, PDF, made
 from services.gateway.api.prescriptions import PREFIXES, find
 from services.gateway.api.routes import Direct
 from services.gateway.auth import links
@@ -19,21 +20,11 @@ from services.gateway.commands import asked as asking
 from services.gateway.messages import by_the_clock, commands, ids, prescriptions
 from services.gateway.messages.commands import Asking
 from services.gateway.messages.errors import Problem
-from services.gateway.messages.requests import Asked
-from services.gateway.messages.requests import Request as Accepted
-from services.gateway.store import documents, tenancy, views
+from services.gateway.store import tenancy, views
 from shared import clock, outbox
 
-PDF: Final = "application/pdf"
 LINK_CLIENT: Final = "download-link"
-RETRY_AFTER: Final = {"Retry-After": "1"}
 TOKEN_LENGTH_MAX: Final = 512
-FACES: Final = {
-    Status.SUBMITTED: "issued",
-    Status.DISPENSED: "dispensed",
-    Status.CANCELLED: "voided",
-    Status.EXPIRED: "expired",
-}
 
 router = APIRouter(tags=["Prescriptions"], route_class=Direct)
 _reader = require("ehr:read", produces=PDF)
@@ -56,7 +47,14 @@ async def read_pdf(
     if shown.issued_at is None:
         raise Problem("prescription_not_issued")
     asker = Asking(caller, id, one.tenant_id, one.prescription_id, now)
-    content = await _document(request, gateway, asker, shown)
+    content = await made(
+        gateway,
+        asker,
+        shown,
+        face=FACES[shown.status],
+        language=shown.provider.language,
+        preference=asking.preference(request),
+    )
     async with tenancy.transaction(gateway.pool, one.tenant_id) as conn:
         await outbox.send(conn, commands.note_download(asker))
     name = f"{prescriptions.code(shown)}.pdf"
@@ -84,43 +82,6 @@ async def _let_in(
     if one is None:
         raise Problem("resource_not_found")
     return one.prescription, Caller(tenant_id=tenant_id, client=LINK_CLIENT)
-
-
-async def _document(request: Request, gateway: Gateway, asker: Asking, shown: Prescription) -> bytes:
-    """The copy that is kept; if there is none, the one that notification makes now."""
-    face, language, ended_at = FACES[shown.status], shown.provider.language, prescriptions.ended_at(shown)
-    which = documents.Which(shown.tenant_id, shown.prescription_id, face, language, ended_at)
-    kept = await documents.find(gateway.pool, which)
-    if kept is not None:
-        return kept
-    # All who ask for the same copy wait for one making of it: the key says which.
-    end = None if ended_at is None else ended_at.isoformat()
-    key = f"{shown.prescription_id}:{face}:{end}:{language}"
-    asked = Asked(
-        request_id=asker.request_id,
-        tenant_id=shown.tenant_id,
-        client="documents",
-        method="GET",
-        path=prescriptions.path(shown.prescription_id) + "/pdf",
-        content_digest=sha256(key.encode()).digest(),
-        idempotency_key=key,
-        source="document",
-    )
-    command = commands.make_document(asker, shown, language=language)
-    accepted = Accepted(
-        asked,
-        command.ce_type,
-        asker.now,
-        shown.prescription_id,
-        {"base_url": gateway.settings.base_url, "face": face, "ended_at": end},
-    )
-    answer = await gateway.commands.send(accepted, command, asking.preference(request))
-    if answer.status == 202:
-        raise Problem("pdf_not_ready", headers=RETRY_AFTER)
-    made = await documents.find(gateway.pool, which)
-    if made is None:
-        raise Problem("dependency_unavailable", headers=RETRY_AFTER)
-    return made
 
 
 for prefix in PREFIXES:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from contracts.command_outcomes import (
-    CommandRefused,
-    CommandSucceeded,
-)
+from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_commands import IssuePrescription
@@ -17,8 +15,9 @@ from contracts.prescription_events import PrescriptionChanged
 from services.gateway.handlers import handlers
 from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.dialects import DELPHOS
 from services.gateway.messages.requests import Request
-from services.gateway.store import consents, directory, documents, hand
+from services.gateway.store import consents, directory, documents, hand, ingredient_names
 from services.gateway.store.consents import Consent
 from shared import clock, telemetry
 from shared.database import Connection
@@ -58,7 +57,8 @@ async def on_command_succeeded(event: CommandSucceeded, conn: Connection, outbox
 
     hand.show(conn, event.prescription)
     if request is not None:
-        await _finish(conn, request, event, outcomes.success(event, request), outbox)
+        answer = outcomes.success(event, await _with_names(conn, request))
+        await _finish(conn, request, event, answer, outbox)
         await _keep_consent(conn, request, event)
         await _reveal_patient(conn, request, event, outbox)
 
@@ -98,6 +98,14 @@ async def on_document_finished(event: DocumentFinished, conn: Connection, outbox
         made_at=now,
     )
     hand.finish(conn, request, Answer(200), prescription_id=event.prescription_id, at=now)
+
+
+async def _with_names(conn: Connection, request: Request) -> Request:
+    """What an answer of the second dialect is rendered with besides: the names of ingredients."""
+    if request.dialect is not DELPHOS:
+        return request
+    names = await ingredient_names.names.seen_by(conn)
+    return replace(request, context={**(request.context or {}), "names": names})
 
 
 async def _finish(conn: Connection, request: Request, event: Outcome, answer: Answer, outbox: Outbox) -> None:

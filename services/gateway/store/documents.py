@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from contracts.notification_events import DocumentFinished
 from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
+
+DRAFT: Final = "draft"
+"""The face of what is not signed: its copies are marked as not valid, and the newest replaces the others."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ async def keep(
 ) -> None:
     """Keep the first copy of its kind, until what its leading page tells is told anew.
 
-    A document that was handed out never changes otherwise.
+    A document that was handed out never changes otherwise; of a draft the newest copy is kept.
     """
     which = (document.prescription_id, face, document.language)
     await conn.execute(
@@ -67,8 +71,9 @@ async def keep(
             ON CONFLICT (tenant_id, prescription_id, face, language) DO UPDATE
            SET document_id = excluded.document_id, revision = excluded.revision, sha256 = excluded.sha256,
                content = excluded.content, made_at = excluded.made_at, ended_at = excluded.ended_at
-         WHERE document.revision < excluded.revision
-           AND document.ended_at IS DISTINCT FROM excluded.ended_at
+         WHERE CASE WHEN document.face = $11 THEN document.revision <= excluded.revision
+                    ELSE document.revision < excluded.revision
+                         AND document.ended_at IS DISTINCT FROM excluded.ended_at END
         """,
         document.tenant_id,
         document.prescription_id,
@@ -80,4 +85,5 @@ async def keep(
         at_rest.DOCUMENT.seal(document.content, document.tenant_id, *which),
         made_at,
         ended_at,
+        DRAFT,
     )

@@ -133,28 +133,15 @@ async def set_answered(conn: Connection, asked: Asked, answer: Answer, *, finish
 
 async def find_holder(pool: Pool, asked: Asked, *, now: datetime) -> Request | None:
     """The request that holds this key: it runs, has succeeded, or is a report."""
-    async with reading(pool) as conn:
-        row = await conn.fetchrow(
-            f"""
-            {TENANT}
-            SELECT request.*
-              FROM present
-             CROSS JOIN LATERAL (
-                   SELECT {_COLUMNS}
-                     FROM request
-                    WHERE tenant_id = present.id
-                      AND (client, source, idempotency_key) = ($2, $3, $4)
-                      AND holds_key
-                      AND accepted_at > $5
-                   OFFSET 0) AS request
-            """,
-            str(asked.tenant_id),
-            asked.client,
-            asked.source,
-            asked.idempotency_key,
-            now - KEPT,
-        )
-    return None if row is None else _request(row)
+    return await _find(
+        pool,
+        asked.tenant_id,
+        "(client, source, idempotency_key) = ($2, $3, $4) AND holds_key AND accepted_at > $5",
+        asked.client,
+        asked.source,
+        asked.idempotency_key,
+        now - KEPT,
+    )
 
 
 async def free_expired_key(conn: Connection, asked: Asked, *, now: datetime) -> None:
@@ -177,30 +164,20 @@ async def free_expired_key(conn: Connection, asked: Asked, *, now: datetime) -> 
 
 async def find(pool: Pool, *, tenant_id: UUID, client: str, request_id: UUID) -> Request | None:
     """A client's own request, over HTTP or Kafka."""
-    async with reading(pool) as conn:
-        row = await conn.fetchrow(
-            f"""
-            {TENANT}
-            SELECT request.*
-              FROM present
-             CROSS JOIN LATERAL (
-                   SELECT {_COLUMNS}
-                     FROM request
-                    WHERE tenant_id = present.id
-                      AND request_id = $3
-                      AND client = $2
-                      AND source <> 'document'
-                   OFFSET 0) AS request
-            """,
-            str(tenant_id),
-            client,
-            request_id,
-        )
-    return None if row is None else _request(row)
+    return await _find(
+        pool, tenant_id, "request_id = $3 AND client = $2 AND source <> 'document'", client, request_id
+    )
 
 
 async def find_newest(pool: Pool, *, tenant_id: UUID, client: str, key: str) -> Request | None:
     """The newest request under a key, refused ones too."""
+    return await _find(
+        pool, tenant_id, "(client, idempotency_key) = ($2, $3) AND source <> 'document'", client, key
+    )
+
+
+async def _find(pool: Pool, tenant_id: UUID, condition: str, *values: object) -> Request | None:
+    """The newest of a tenant's requests that meet a condition, which is a text of ours."""
     async with reading(pool) as conn:
         row = await conn.fetchrow(
             f"""
@@ -211,14 +188,12 @@ async def find_newest(pool: Pool, *, tenant_id: UUID, client: str, key: str) -> 
                    SELECT {_COLUMNS}
                      FROM request
                     WHERE tenant_id = present.id
-                      AND (client, idempotency_key) = ($2, $3)
-                      AND source <> 'document'
+                      AND {condition}
                     ORDER BY accepted_at DESC, request_id DESC
                     LIMIT 1) AS request
             """,
             str(tenant_id),
-            client,
-            key,
+            *values,
         )
     return None if row is None else _request(row)
 

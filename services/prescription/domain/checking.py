@@ -168,6 +168,6 @@ def _after(
     """Clients count a commit once, and not at all where neither findings nor status of the check moved."""
     counted = since is not None and prescription.version > since.version
     same = (prescription.check_status, prescription.findings) == (changed.check_status, changed.findings)
-    if counted or (same and not prescription.hidden):
+    if counted or (same and not prescription.issuing):
         return prescription.besides(changed, occasion, note)
     return prescription.becomes(changed, occasion, note)

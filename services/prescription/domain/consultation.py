@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
-from uuid import UUID
+from uuid import UUID, uuid5
 
+from services.prescription.domain.items import Item, days_of
 from services.prescription.domain.refusal import Failing, Refused, read_as, refuse_if
 
 
@@ -61,6 +62,27 @@ class Consultation:
             first.setdefault(replace(one, text=""), one)
         return tuple(first.values())
 
+    def lines(self, prescription_id: UUID) -> tuple[Item, ...]:
+        """What is to be prescribed as items; a repeated request makes the same ones."""
+        return tuple(
+            Item(
+                id=uuid5(prescription_id, f"item {place}"),
+                position=place,
+                medication_name=one.medication_name,
+                active_ingredient=one.active_ingredient,
+                dosage=one.dosage,
+                route=one.route,
+                frequency=one.frequency,
+                duration=one.duration,
+                duration_days=days_of(one.duration),
+                quantity=one.quantity,
+                unit=one.unit,
+                instructions=one.instructions,
+                source_text=one.text,
+            )
+            for place, one in enumerate(self.medications, start=1)
+        )
+
     def prescribed(self, prescription_id: UUID, at: datetime) -> Self:
         """The consultation with one prescription more that was made from it."""
         ids = (*self.prescription_ids, prescription_id)
@@ -96,6 +118,33 @@ def put(
     if kept == before:
         return before
     return replace(kept, version=before.version + 1, updated_at=wanted.updated_at)
+
+
+def completed(consultation: Consultation | None) -> Consultation:
+    """The consultation, if there is one and it is complete: before that nothing follows from it by itself."""
+    if consultation is None:
+        raise Refused("resource_not_found", "No such consultation.")
+    if consultation.status is not ConsultationStatus.COMPLETED:
+        raise Refused(
+            "consultation_not_completed",
+            "The consultation is not completed.",
+            details={"status": consultation.status.value},
+        )
+    return consultation
+
+
+def unfit(consultation: Consultation | None, patient_id: UUID | None) -> list[Failing]:
+    """What is wrong with a consultation that a request names; None: it is not there, its patient neither."""
+    if consultation is None:
+        return [Failing("consultation_id", "unknown_reference", "There is nothing with this id.")]
+    return mismatch(consultation, patient_id) if patient_id else []
+
+
+def nothing_to_prescribe(consultation: Consultation) -> list[Failing]:
+    """What is wrong where a consultation speaks of no medication."""
+    if consultation.entities:
+        return []
+    return [Failing("consultation_id", "no_medication_entities", "It speaks of no medication.")]
 
 
 def mismatch(consultation: Consultation, patient_id: UUID) -> list[Failing]:

@@ -21,9 +21,12 @@ _TOLD_AT_FIRST: Final = (
 )
 
 
-def create(prescription: Prescription, occasion: Occasion) -> Prescription:
-    """Its first version, with whatever items it comes with; an issue is told by its order alone."""
-    if prescription.hidden:
+def create(prescription: Prescription, occasion: Occasion, *, besides: Sequence[Change] = ()) -> Prescription:
+    """Its first version, with whatever items it comes with; an issue is told by its order alone.
+
+    `besides` is what else the history has to tell of how it came about.
+    """
+    if prescription.issuing:
         return prescription.becomes(prescription, occasion, Note(action=Action.CREATED))
     said = tuple(
         Change(name, None, _told(getattr(prescription, name)))
@@ -31,7 +34,9 @@ def create(prescription: Prescription, occasion: Occasion) -> Prescription:
         if getattr(prescription, name) is not None
     )
     items = (Note(action=Action.ITEM_ADDED, item=one) for one in prescription.items)
-    return prescription.becomes(prescription, occasion, Note(action=Action.CREATED, changes=said), *items)
+    return prescription.becomes(
+        prescription, occasion, Note(action=Action.CREATED, changes=(*said, *besides)), *items
+    )
 
 
 def change_metadata(

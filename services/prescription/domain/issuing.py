@@ -3,7 +3,7 @@
 from dataclasses import replace
 from uuid import UUID
 
-from services.prescription.domain import checking, editing, safety, signing
+from services.prescription.domain import assembling, checking, editing, safety, signing
 from services.prescription.domain.history import Action, Note, Occasion
 from services.prescription.domain.prescription import Prescription, Seal
 from services.prescription.domain.refusal import Failing, Refused
@@ -62,6 +62,11 @@ def after_seal(
 def refused(prescription: Prescription, refusal: Refused, now: Occasion) -> Prescription:
     """What is left of an issue that was refused: its history, for the audit."""
     return prescription.noted(now, Note(action=Action.ATTEMPT_REFUSED, error=refusal.code))
+
+
+def overdue(prescription: Prescription) -> Refused:
+    """The refusal of what is hidden still at its deadline."""
+    return assembling.unchecked() if prescription.assembling else gave_up()
 
 
 def gave_up() -> Refused:

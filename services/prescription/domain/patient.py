@@ -76,7 +76,7 @@ def counts(verdict: Verdict, prescription: Prescription, patient: Patient, in_fo
     must still be as it was.
     """
     asked = verdict.asked_with
-    if prescription.unsigned and not prescription.signing:
+    if prescription.assembling or (prescription.unsigned and not prescription.signing):
         return asked == patient.asked_with(prescription)
     if (asked.content_version, asked.facts_version) != (prescription.content_version, patient.facts.version):
         return False
@@ -108,7 +108,7 @@ def in_force_until(prescription: Prescription) -> datetime | None:
     In force are what is being issued or signed, what is signed or submitted, and what was handed over until
     the treatment ends (rulings 1.7).
     """
-    under_way = prescription.hidden or prescription.signing
+    under_way = prescription.issuing or prescription.signing
     if under_way or prescription.status in (Status.SIGNED, Status.SUBMITTED):
         return FOR_EVER
     completed = [one.completed_at for one in prescription.dispensations if one.counts and one.completed_at]

@@ -76,13 +76,34 @@ class Cancellation:
     at: datetime
 
 
+class Shown(StrEnum):
+    """The step after which something hidden is there for all to see."""
+
+    RELEASED = "released"
+    CHECKED = "checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A request that comes too late for what is under way already; it hears how that ends."""
+
+    prescription_id: UUID
+    request_id: UUID
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """An issue in progress: hidden until its last step, and answered then."""
+    """A request in progress: hidden until its last step, and answered then, as are its `rivals`.
+
+    What is `shown` once it is checked is a draft that made itself: it is not in force, and nothing that was
+    found forbids it.
+    """
 
     occasion: Occasion
     deadline: datetime | None = None
     policy: SafetyPolicy
+    shown: Shown = Shown.RELEASED
+    rivals: tuple[Rival, ...] = ()
 
 
 class CheckStatus(StrEnum):
@@ -209,6 +230,16 @@ class Prescription:
     def hidden(self) -> bool:
         """Whether it is still being issued: nobody sees it, and a refusal leaves only its history."""
         return self.issue is not None
+
+    @property
+    def assembling(self) -> bool:
+        """Whether it is a draft that is hidden until it is checked."""
+        return self.issue is not None and self.issue.shown is Shown.CHECKED
+
+    @property
+    def issuing(self) -> bool:
+        """Whether it is on its hidden way to its release."""
+        return self.hidden and not self.assembling
 
     @property
     def signing(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Self
 from uuid import UUID, uuid5
 
 from services.prescription.domain import editing
-from services.prescription.domain.items import Item
+from services.prescription.domain.items import Item, days_of
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused, read_as
 
@@ -52,7 +52,7 @@ class Template:
         read_as(self.version, expected_version)
         return replace(self, version=self.version + 1, deleted=True)
 
-    def lines(self, prescription_id: UUID, at: datetime) -> tuple[Item, ...]:
+    def lines(self, prescription_id: UUID) -> tuple[Item, ...]:
         """Its lines as items of a prescription; a repeated request makes the same ones."""
         return tuple(
             Item(
@@ -64,12 +64,11 @@ class Template:
                 route=one.route,
                 frequency=one.frequency,
                 duration=one.duration,
+                duration_days=days_of(one.duration),
                 quantity=one.quantity,
                 unit=one.unit,
                 instructions=one.instructions,
                 cmed_medication_id=one.cmed_medication_id,
-                created_at=at,
-                updated_at=at,
             )
             for place, one in enumerate(self.items, start=1)
         )

@@ -6,14 +6,15 @@ from typing import Final
 from contracts.drafting_commands import AcknowledgeFindings, CheckSafety
 from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
 from services.prescription import store
-from services.prescription.commands import carry_out, keep_hidden, question, take_up
-from services.prescription.domain import checking, signing
+from services.prescription.commands import carry_out, keep_hidden, question, refuse_issue, take_up
+from services.prescription.domain import assembling, checking, signing
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import patient as patients
+from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing
 from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
-from services.prescription.handlers import issuing, signatures
+from services.prescription.handlers import consultations, issuing, signatures
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, telling
 from shared import clock, ids
@@ -72,9 +73,11 @@ async def on_safety_check_completed(event: SafetyCheckCompleted, conn: Connectio
         return  # It has come to its end, or a later question is under way.
     if not await _counts(conn, prescription, verdict):
         await _ask_again(conn, outbox, prescription)
-    elif prescription.hidden:
+    elif prescription.issuing:
         keys = await _keys(conn, prescription, verdict)
         await issuing.after_check(conn, outbox, prescription, verdict, keys)
+    elif prescription.assembling:
+        await _show(conn, outbox, prescription, verdict)
     else:
         await _store(conn, outbox, prescription, verdict)
 
@@ -104,8 +107,24 @@ async def _store(conn: Connection, outbox: Outbox, before: Prescription, verdict
         await signatures.go_on(conn, outbox, before, checked, now)
     else:
         carry_out(conn, outbox, before, checked)
+    await _check_again_if_outdated(conn, checked, now)
+
+
+async def _show(conn: Connection, outbox: Outbox, before: Prescription, verdict: Verdict) -> None:
+    """A draft that made itself is there for all to see, with whatever was found."""
+    now = reading.going_on(before, clock.now())
+    if assembling.too_late(before, now):
+        refuse_issue(conn, outbox, before, assembling.unchecked())
+        return
+    keys = await _keys(conn, before, verdict)
+    checked = assembling.checked(before, verdict, keys, now, knowledge_base=store.knowledge_base(conn))
+    consultations.show(conn, outbox, before, checked)
+    await _check_again_if_outdated(conn, checked, now)
+
+
+async def _check_again_if_outdated(conn: Connection, checked: Prescription, now: Occasion) -> None:
     if checked.outdated:
-        patient = [(before.tenant_id, before.patient_id)]
+        patient = [(checked.tenant_id, checked.patient_id)]
         await store.check_again(conn, patient, at=now.at + OTHER_KNOWLEDGE_AFTER)
 
 

@@ -2,7 +2,14 @@
 
 from contracts.drafting_commands import AddItem, ChangeItem, ChangeMetadata, CreatePrescription, RemoveItem
 from services.prescription import store
-from services.prescription.commands import announce_new, carry_out, checked_again, take_up
+from services.prescription.commands import (
+    begin,
+    carry_out,
+    checked_again,
+    patient_as_told,
+    take_up,
+    unfit_consultation,
+)
 from services.prescription.domain import editing
 from services.prescription.domain.refusal import Refused, refuse_if
 from services.prescription.handlers.registry import handlers
@@ -18,16 +25,12 @@ async def create_prescription(command: CreatePrescription, conn: Connection, out
     now = reading.in_time(command, clock.now())
     if store.find(conn, command.tenant_id, command.prescription_id) is not None:
         raise Refused("internal_error", "There is a prescription with this id.")
-    refuse_if(drafts.people_missing(command))
+    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command, command.consultation_id)])
     empty = drafts.draft(command, now.at)
-    known = store.patient(conn, empty.tenant_id, empty.patient_id)
-    patient = known.told(reading.patient(empty.tenant_id, particulars.of(empty).patient).facts)
+    patient = patient_as_told(conn, empty)
     draft = editing.create(empty, now)
 
-    if patient is not known:
-        store.save_patient(conn, patient)
-    store.add(conn, draft)
-    whole = announce_new(outbox, draft)
+    whole = begin(conn, outbox, draft, patient)
     outbox.announce(telling.succeeded(whole, command.request_id))
 
 

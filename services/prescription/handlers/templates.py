@@ -1,12 +1,21 @@
 """What doctors keep to prescribe again."""
 
-from contracts.drafting_commands import SaveAsTemplate
+from contracts.drafting_commands import CreateFromTemplate, SaveAsTemplate
 from contracts.record_commands import DeleteTemplate
 from services.prescription import store
-from services.prescription.commands import carry_out, take_up
+from services.prescription.commands import (
+    begin,
+    carry_out,
+    patient_as_told,
+    question,
+    take_up,
+    unfit_consultation,
+)
+from services.prescription.domain import assembling
 from services.prescription.domain import template as templates
+from services.prescription.domain.refusal import Refused, refuse_if
 from services.prescription.handlers.registry import handlers
-from services.prescription.messages import reading, records, telling
+from services.prescription.messages import drafts, reading, records, telling
 from shared import clock
 from shared.database import Connection
 from shared.outbox import Outbox
@@ -31,6 +40,26 @@ async def save_as_template(command: SaveAsTemplate, conn: Connection, outbox: Ou
         records.template_changed(saved),
         telling.succeeded(whole, command.request_id, template=records.whole_template(saved)),
     )
+
+
+@handlers.on(CreateFromTemplate)
+async def create_from_template(command: CreateFromTemplate, conn: Connection, outbox: Outbox) -> None:
+    """Make a draft with the lines of a template; its check begins by itself, and nobody waits for it."""
+    now = reading.in_time(command, clock.now())
+    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
+        raise Refused("internal_error", "There is a prescription with this id.")
+    template = store.template(conn, command.tenant_id, command.template_id)
+    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command, command.consultation_id)])
+    assembling.at_most(template.items, command.policy.max_medications)
+    empty = drafts.draft_from_template(command, template, now.at)
+    patient = patient_as_told(conn, empty)
+    lines = template.lines(empty.id)
+    items = await store.resolve_items(conn, lines, country=command.provider.country)
+    draft = assembling.begin(empty, items, patient.asked_with(empty), now)
+    to_ask = await question(conn, empty, draft, patient, now)
+
+    whole = begin(conn, outbox, draft, patient)
+    outbox.announce(*to_ask, telling.succeeded(whole, command.request_id))
 
 
 @handlers.on(DeleteTemplate)

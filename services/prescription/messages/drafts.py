@@ -2,23 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import AwareDatetime, TypeAdapter
 
 from contracts import values
-from contracts.drafting_commands import AddItem, ChangeItem, ChangeMetadata, CreatePrescription, DraftCommand
+from contracts.drafting_commands import (
+    AddItem,
+    ChangeItem,
+    ChangeMetadata,
+    CreateFromConsultation,
+    CreateFromTemplate,
+    CreatePrescription,
+    DraftCommand,
+)
 from contracts.prescription_commands import Unresolved
 from services.prescription.domain.items import Item, days_of
-from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.prescription import Issue, Prescription, Shown
 from services.prescription.domain.refusal import Failing
+from services.prescription.domain.safety import SafetyPolicy
+from services.prescription.domain.template import Template
 from services.prescription.messages import particulars, reading, state
 
 _UNRESOLVED: Final = {
     "unknown_reference": "There is nothing with this id.",
     "inactive_reference": "Is not active at present.",
 }
+# How long a draft stays hidden whose request brings no deadline of its own.
+HIDDEN_MAX: Final = timedelta(minutes=15)
 _moment: Final = TypeAdapter(AwareDatetime | None)
 
 
@@ -48,6 +60,41 @@ def people_missing(command: DraftCommand) -> list[Failing]:
 
 def draft(command: CreatePrescription, now: datetime) -> Prescription:
     """An empty draft. Call it where its people are known."""
+    return replace(
+        _begun(command, now),
+        origin=command.origin,
+        consultation_id=command.consultation_id,
+        prescription_type=command.prescription_type,
+        notes=command.notes,
+    )
+
+
+def draft_from_template(command: CreateFromTemplate, template: Template, now: datetime) -> Prescription:
+    """A draft of the template's type. Call it where its people are known."""
+    return replace(
+        _begun(command, now),
+        consultation_id=command.consultation_id,
+        template_id=template.id,
+        prescription_type=template.prescription_type,
+    )
+
+
+def draft_from_consultation(command: CreateFromConsultation, now: datetime) -> Prescription:
+    """A draft that is hidden until it is checked. Call it where its people are known."""
+    return replace(
+        _begun(command, now),
+        origin="consultation",
+        consultation_id=command.consultation_id,
+        issue=Issue(
+            occasion=reading.occasion(command, now),
+            deadline=command.deadline or now + HIDDEN_MAX,
+            policy=SafetyPolicy.ADVISE,
+            shown=Shown.CHECKED,
+        ),
+    )
+
+
+def _begun(command: DraftCommand, now: datetime) -> Prescription:
     carried = particulars.drafted_with(command)
     return Prescription(
         tenant_id=command.tenant_id,
@@ -55,10 +102,6 @@ def draft(command: CreatePrescription, now: datetime) -> Prescription:
         patient_id=carried.patient.patient_id,
         doctor_id=carried.doctor.doctor_id,
         dialect=command.caller.channel,
-        origin=command.origin,
-        consultation_id=command.consultation_id,
-        prescription_type=command.prescription_type,
-        notes=command.notes,
         created_at=now,
         updated_at=now,
         particulars=carried,
@@ -68,11 +111,13 @@ def draft(command: CreatePrescription, now: datetime) -> Prescription:
 def metadata(command: ChangeMetadata, prescription: Prescription) -> Metadata:
     changes = command.changes
     notes = changes.get("notes", prescription.notes)
+    until = prescription.valid_until
+    if "valid_until" in changes:
+        moment = _moment.validate_python(changes["valid_until"])
+        until = moment.astimezone(UTC) if moment else None
     return Metadata(
         notes=None if notes is None else str(notes),
-        valid_until=_moment.validate_python(changes["valid_until"])
-        if "valid_until" in changes
-        else prescription.valid_until,
+        valid_until=until,
         prescription_type=str(changes.get("prescription_type", prescription.prescription_type)),
     )
 

@@ -49,6 +49,8 @@ def _item_changes(note: Note) -> Iterator[values.FieldChange]:
         yield values.FieldChange(field=f"items.{one.id}", old=was, new=item)
         return
     for name in was:
+        if name == "updated_at":
+            continue  # The entry says when.
         if was[name] != item[name]:
             yield values.FieldChange(field=f"items.{one.id}.{name}", old=was[name], new=item[name])
 

@@ -215,6 +215,22 @@ def issue_refused(prescription: Prescription, refusal: Refused, now: datetime) -
     )
 
 
+def rivals_refused(prescription: Prescription, refusal: Refused, now: datetime) -> list[CommandRefused]:
+    """The same answer to all who came too late for what was under way."""
+    rivals = prescription.issue.rivals if prescription.issue else ()
+    return [
+        CommandRefused(
+            tenant_id=prescription.tenant_id,
+            prescription_id=one.prescription_id,
+            request_id=one.request_id,
+            code=refusal.code,
+            message=refusal.message,
+            data=_data(refusal, now),
+        )
+        for one in rivals
+    ]
+
+
 def _entries(refusal: Refused) -> tuple[Refusal, ...]:
     return tuple(
         Refusal(path=one.path, code=one.code, message=one.message, data=dict(one.details))

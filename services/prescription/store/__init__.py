@@ -21,8 +21,10 @@ from services.prescription.store.record_rows import Wanted
 from services.prescription.store.record_rows import lock as lock_records
 from services.prescription.store.records import (
     consultation,
+    consultations_to_name,
     made_from,
     name_taken,
+    places_made_from,
     save_consultation,
     save_template,
     template,
@@ -44,6 +46,7 @@ __all__ = [
     "check_again",
     "check_all_again",
     "consultation",
+    "consultations_to_name",
     "drop",
     "fill_in",
     "find",
@@ -61,6 +64,7 @@ __all__ = [
     "name_taken",
     "patient",
     "patients_with_unsigned",
+    "places_made_from",
     "resolve_items",
     "save",
     "save_consultation",

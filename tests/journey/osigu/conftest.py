@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from dev.platform import Platform
+from shared import clock
+from tests import clients
 from tests.clients import Clinic, Pharmacy
 from tests.operating import operate
 
+Later = Callable[[timedelta], Awaitable[None]]
 RUN = f"{os.getpid()}-{uuid4().hex[:4]}"
 GUATEMALA = ("--country", "GT", "--language", "es", "--time-zone", "America/Guatemala", "--currency", "GTQ")
 SCOPES = ("ehr:read", "ehr:write", "arc:read", "arc:write", "dispensing:read", "dispensing:write")
@@ -46,7 +51,8 @@ def made(platform: Platform) -> Made:
         commands += _clinic(clinic)
     commands += [_client("full", scope.replace(":", "-"), scope) for scope in SCOPES]
     commands += [_client("full", f"tokens-{number}", "ehr:write", "arc:read") for number in range(5)]
-    for pharmacy in ("guesser", "hinter", "third"):
+    commands.append(_client("full", "hasty", "ehr:read", per_minute=30))
+    for pharmacy in ("guesser", "hinter", "third", "explorer"):
         commands.append(("create-tenant", f"{pharmacy}-{RUN}", "--name", pharmacy, *GUATEMALA))
         commands.append(_client(pharmacy, pharmacy, "dispensing:write"))
     said = dict(zip(commands, operate(platform, *commands), strict=True))
@@ -89,9 +95,9 @@ def _doctor(slug: str, name: str, number: str, *more: str) -> tuple[str, ...]:
     )
 
 
-def _client(provider: str, name: str, *scopes: str) -> tuple[str, ...]:
+def _client(provider: str, name: str, *scopes: str, per_minute: int = 1_000_000) -> tuple[str, ...]:
     named = [word for scope in scopes for word in ("--scope", scope)]
-    limits = ("--per-minute", "1000000", "--per-second", "100000")
+    limits = ("--per-minute", str(per_minute), "--per-second", "100000")
     return ("create-client", f"{provider}-{RUN}", f"{name}-{RUN}", *named, *limits)
 
 
@@ -135,6 +141,25 @@ async def clinics(platform: Platform, made: Made) -> AsyncIterator[Clinics]:
 @pytest.fixture
 async def whole(clinics: Clinics) -> Whole:
     return await clinics("full")
+
+
+@pytest.fixture
+async def later(platform) -> AsyncIterator[Later]:
+    """`await later(timedelta(days=1))`: it is so much later everywhere; after the test it is now again."""
+    moved = timedelta()
+
+    async def to(offset: timedelta) -> None:
+        (platform.home / "clock").write_text(str(offset.total_seconds()), encoding="ascii")
+        clients._TOKENS.clear()
+        await asyncio.sleep(4 * clock.REREAD_SECONDS)
+
+    async def later(by: timedelta) -> None:
+        nonlocal moved
+        moved += by
+        await to(moved)
+
+    yield later
+    await to(timedelta())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
-from shared import clock
 from tests import clients
 from tests.infrastructure import until
 from tests.problems import refusal, word
 
 DSP = "/dispensing/v1/dispensations"
-Later = Callable[[timedelta], Awaitable[None]]
-
-
-@pytest.fixture
-async def later(platform) -> AsyncIterator[Later]:
-    """`await later(timedelta(days=1))`: it is so much later everywhere; after the test it is now again."""
-    moved = timedelta()
-
-    async def to(offset: timedelta) -> None:
-        (platform.home / "clock").write_text(str(offset.total_seconds()), encoding="ascii")
-        clients._TOKENS.clear()
-        await asyncio.sleep(4 * clock.REREAD_SECONDS)
-
-    async def later(by: timedelta) -> None:
-        nonlocal moved
-        moved += by
-        await to(moved)
-
-    yield later
-    await to(timedelta())
 
 
 async def test_a_prescription_ends_when_its_validity_does(whole, pharmacy, later):

@@ -6,15 +6,37 @@ from typing import Final
 
 from starlette.routing import Route
 
-from services.gateway.api.delphos import prescriptions, requests
+from services.gateway.api.delphos import (
+    described,
+    documents,
+    health,
+    history,
+    items,
+    prescription_list,
+    prescriptions,
+    requests,
+    safety,
+    status,
+)
 from services.gateway.api.delphos.endpoint import Endpoints, Operation
 
-PARTS: Final[tuple[Endpoints, ...]] = (prescriptions.endpoints, requests.endpoints)
+PARTS: Final[tuple[Endpoints, ...]] = (
+    prescriptions.endpoints,
+    prescription_list.endpoints,
+    items.endpoints,
+    status.endpoints,
+    safety.endpoints,
+    history.endpoints,
+    documents.endpoints,
+    requests.endpoints,
+    health.endpoints,
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(one for part in PARTS for one in part.operations)
 
-ROUTES: Final[tuple[Route, ...]] = tuple(
-    route for part in PARTS if part is not requests.endpoints for route in part.routes
+ROUTES: Final[tuple[Route, ...]] = (
+    *(route for part in PARTS if part is not requests.endpoints for route in part.routes),
+    *described.routes(OPERATIONS),
 )
 
 KEYED_ROUTES: Final[tuple[Route, ...]] = tuple(requests.routes)

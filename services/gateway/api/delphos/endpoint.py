@@ -80,7 +80,8 @@ class Call(Generic[Q, B]):
         return await self.gateway.commands.at_once(self.request, self.caller, self.raw, act)
 
 
-Endpoint: TypeAlias = Callable[[Call[Any, Any]], Awaitable[Answer | Response]]
+# Of a Call; where no key is asked for, of the gateway's parts.
+Endpoint: TypeAlias = Callable[[Any], Awaitable[Answer | Response]]
 Unreadable: TypeAlias = Callable[[object], None]
 Registered: TypeAlias = Callable[[Endpoint], Endpoint]
 
@@ -110,6 +111,8 @@ class Operation:
     errors: tuple[str, ...] = ()
     """Codes of section 14, and types of its 422, that are its own."""
     produces: str = JSON
+    keyed: bool = True
+    """Whether the caller shows a key; else the endpoint is given the gateway's parts alone."""
     unreadable: Unreadable | None = None
     """Raises a Problem of status 400 for a body that is JSON and cannot be read all the same."""
 
@@ -163,7 +166,7 @@ class Endpoints:
         method: str,
         path: str,
         *,
-        permission: str,
+        permission: str | None,
         answer: type[Shown] | None,
         body: type[BaseModel] = Nothing,
         recorded: bool = True,
@@ -209,6 +212,8 @@ def _response(answer: Answer) -> Response:
 
 async def _answer(operation: Operation, request: Request) -> Answer | Response:
     gateway: Gateway = request.app.state.gateway
+    if not operation.keyed:
+        return await operation.endpoint(gateway)
     sent = await _transported(operation, request)
     caller = await enter(request, counted=operation.counted)
     if operation.permission is not None:

@@ -1,4 +1,4 @@
-"""Prescriptions, step by step: create (delphos-dialect 5.1)."""
+"""Prescriptions, step by step: create, read, change what is said about them, save their items (5, 9.1)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field
 
-from contracts.drafting_commands import CreatePrescription
-from services.gateway.api.delphos import references
+from contracts.drafting_commands import ChangeMetadata, CreatePrescription, SaveAsTemplate
+from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.checks.delphos.fields import NoQuery, Notes, OptionalUuid, Sent, Uuid
+from services.gateway.checks.delphos.fields import (
+    Changes,
+    Description,
+    FutureMoment,
+    NoQuery,
+    Notes,
+    Nothing,
+    OptionalUuid,
+    Sent,
+    TemplateName,
+    Uuid,
+)
 from services.gateway.messages.answers import Answer
-from services.gateway.messages.delphos.prescriptions import WrappedPrescription
+from services.gateway.messages.delphos import prescriptions
+from services.gateway.messages.delphos.prescriptions import PrescriptionDetail, WrappedPrescription
+from services.gateway.messages.delphos.templates import Template
+from services.gateway.messages.delphos.words import tag
 from shared import ids
 
+READ: Final = "prescriptions:read"
 WRITE: Final = "prescriptions:write"
+ONE: Final = "/v1/prescriptions/{prescription_id}"
 REFERENCES: Final = ("unknown_reference", "inactive_reference", "consultation_mismatch")
 
 endpoints = Endpoints("Prescriptions")
@@ -45,6 +61,17 @@ class NewPrescription(Sent):
     notes: Notes = None
 
 
+class MetadataChanges(Changes):
+    notes: Notes = None
+    valid_until: FutureMoment | None = None
+    prescription_type: PrescriptionType = PrescriptionTypeName.STANDARD
+
+
+class NewTemplate(Sent):
+    name: TemplateName
+    description: Description = None
+
+
 @endpoints.write(
     "POST",
     "/v1/prescriptions",
@@ -66,4 +93,46 @@ async def create_prescription(call: Call[NoQuery, NewPrescription]) -> Answer:
         prescription_type=sent.prescription_type.value,
         notes=sent.notes,
     )
-    return await call.ask(command)
+    return await readers.ask(call, command)
+
+
+@endpoints.read(ONE, permission=READ, answer=PrescriptionDetail, errors=("resource_not_found",))
+async def read_prescription(call: Call[NoQuery, Nothing]) -> Answer:
+    """Read a prescription whole: items, findings, and what stands in the way of signing."""
+    shown = await readers.find(call)
+    whole = prescriptions.detail(shown, await readers.reader(call))
+    return Answer(200, whole.body(), {"ETag": tag(shown.version)})
+
+
+@endpoints.write(
+    "PATCH",
+    ONE,
+    permission=WRITE,
+    body=MetadataChanges,
+    answer=PrescriptionDetail,
+    errors=("resource_not_found", "version_mismatch", "not_editable", "not_in_future"),
+)
+async def change_metadata(call: Call[NoQuery, MetadataChanges]) -> Answer:
+    """Change notes, expiry or type while it is a draft or under review."""
+    command = ChangeMetadata(**call.head(call.path["prescription_id"]), changes=call.body.named)
+    return await readers.ask(call, command)
+
+
+@endpoints.write(
+    "POST",
+    f"{ONE}/save-as-template",
+    permission=WRITE,
+    body=NewTemplate,
+    status=201,
+    answer=Template,
+    errors=("resource_not_found", "version_mismatch", "items_required", "template_name_taken"),
+)
+async def save_as_template(call: Call[NoQuery, NewTemplate]) -> Answer:
+    """Keep its items under a name, to prescribe them again."""
+    command = SaveAsTemplate(
+        **call.head(call.path["prescription_id"]),
+        template_id=ids.new(),
+        name=call.body.name,
+        description=call.body.description,
+    )
+    return await readers.ask(call, command)

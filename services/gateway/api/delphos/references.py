@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from contracts.prescription_commands import Unresolved
-from contracts.values import Doctor, Patient, Policy, Provider
+from contracts.values import Doctor, Patient, Policy, Prescription, Provider, Status
 from services.gateway.api.delphos.endpoint import Call
 from services.gateway.store import issue
 from services.gateway.store.issue import Found, Wanted
+
+FOR_THE_SIGNATURE: Final = frozenset({Status.VALIDATED, Status.SIGNED})
+"""Steps that an inactive patient or doctor forbids (ruling 3.1)."""
+NEED_PEOPLE: Final = FOR_THE_SIGNATURE | {Status.SUBMITTED}
+"""The last of them tells the patient, at the address that they have now."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +44,37 @@ class People:
         }
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a step of a prescription's life is decided with: its own people as they are now, and who signs."""
+
+    provider: Provider
+    policy: Policy
+    patient: Patient | None = None
+    doctor: Doctor | None = None
+    signer: Doctor | None = None
+    unresolved: tuple[Unresolved, ...] = ()
+
+    def of_step(self) -> Mapping[str, Any]:
+        """As the command carries them."""
+        return {
+            "provider": self.provider,
+            "policy": self.policy,
+            "patient": self.patient,
+            "doctor": self.doctor,
+            "signer": self.signer,
+            "unresolved": self.unresolved,
+        }
+
+
 async def people(call: Call[Any, Any], *, patient_id: UUID, doctor_id: UUID) -> People:
     """Of `patient_id` and `doctor_id` of a body."""
     found = await issue.look_up(
         call.gateway.pool, call.tenant_id, Wanted(patient_id=patient_id, doctor_id=doctor_id)
     )
     doctor, why = active_doctor(call, found, "doctor_id")
-    unknown = () if found.patient is not None else (unresolved("patient_id"),)
-    return People(found.provider, found.settings.policy, found.patient, doctor, (*unknown, *why))
+    patient, gone = _patient(found)
+    return People(found.provider, found.settings.policy, patient, doctor, (*gone, *why))
 
 
 def active_doctor(
@@ -63,3 +91,42 @@ def active_doctor(
 
 def unresolved(path: str, *, inactive: bool = False) -> Unresolved:
     return Unresolved(path=path, code="inactive_reference" if inactive else "unknown_reference")
+
+
+async def doctor_unresolved(call: Call[Any, Any], doctor_id: UUID, path: str) -> tuple[Unresolved, ...]:
+    """Why the doctor that a field names may not be named; nothing when they may."""
+    found = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted(doctor_id=doctor_id))
+    return active_doctor(call, found, path)[1]
+
+
+async def of_step(
+    call: Call[Any, Any], stored: Prescription | None, target: Status, signed_by: UUID | None
+) -> Step:
+    """The people of a stored prescription, where the step needs them; of none there is nobody to look up."""
+    if stored is None or target not in NEED_PEOPLE:
+        found = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted())
+        return Step(found.provider, found.settings.policy)
+    doctor_id = stored.doctor.doctor_id
+    found = await issue.look_up(
+        call.gateway.pool, call.tenant_id, Wanted(patient_id=stored.patient.patient_id, doctor_id=doctor_id)
+    )
+    doctor, why = active_doctor(call, found, "signed_by" if signed_by == doctor_id else "doctor_id")
+    signer = doctor
+    if signed_by not in (None, doctor_id):
+        other = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted(doctor_id=signed_by))
+        signer, why_not = active_doctor(call, other, "signed_by")
+        why = (*why, *why_not)
+    patient, gone = _patient(found)
+    return Step(
+        provider=found.provider,
+        policy=found.settings.policy,
+        patient=patient,
+        doctor=doctor,
+        signer=signer if target is Status.SIGNED else None,
+        unresolved=(*gone, *why) if target in FOR_THE_SIGNATURE else (),
+    )
+
+
+def _patient(found: Found) -> tuple[Patient | None, tuple[Unresolved, ...]]:
+    """The patient that was looked up, if there is one."""
+    return found.patient, () if found.patient is not None else (unresolved("patient_id"),)

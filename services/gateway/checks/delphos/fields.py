@@ -181,8 +181,13 @@ def _day(sent: Any) -> Any:
     return _parsed(fields.DAY, date.fromisoformat, sent, "date_parsing", "YYYY-MM-DD")
 
 
+def _day_or_moment(sent: Any) -> Any:
+    return _day(sent) if isinstance(sent, str) and fields.DAY.fullmatch(sent) else _moment(sent)
+
+
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_moment)]
 Day: TypeAlias = Annotated[date, BeforeValidator(_day)]
+DayOrMoment: TypeAlias = Annotated[date | datetime, BeforeValidator(_day_or_moment)]
 
 
 def _in_future(at: datetime) -> datetime:

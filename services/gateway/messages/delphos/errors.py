@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from services.gateway.messages.error_codes import rows, table
 
@@ -141,3 +142,30 @@ PLACES: Final = {
     "no_medication_entities": "consultation_id",
 }
 """The `type`s of a 422 that are ours, and the field that each is about where a refusal names none."""
+
+
+_ID: Final = {"type": "string", "format": "uuid"}
+_TEXT: Final = {"type": "string"}
+_TEXTS: Final = {"type": "array", "items": _TEXT}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+MEMBERS: Final[Mapping[str, dict[str, Any]]] = {
+    "required": _TEXT,
+    "from": _TEXT,
+    "to": _TEXT,
+    "allowed": _TEXTS,
+    "status": _TEXT,
+    "items": {"type": "array", "items": _object(id=_ID, missing_fields=_TEXTS)},
+    "prescription_id": _ID,
+    "interaction_count": {"type": "integer"},
+    "interactions": {"type": "array", "items": _object(id=_ID, severity=_TEXT)},
+    "policy": _TEXT,
+    "patient_id": _ID,
+    "request_id": _ID,
+    "current_version": {"type": ["integer", "null"]},
+}
+"""What each member of a refusal is, as a JSON Schema. Of what does not exist there is no version."""

@@ -1,0 +1,91 @@
+"""What `/openapi.json` says of the second dialect, held against the examples of its specification."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from services.gateway.api import delphos, pages
+from services.gateway.api.delphos import described
+from services.gateway.messages.delphos.errors import MEMBERS, PLACES, TABLE
+
+EXAMPLES = Path(__file__).parent / "delphos_examples"
+DOCUMENT = described.description(delphos.OPERATIONS, "https://rx.example.org")
+
+# The JSON blocks of the specification, in its order, and what each of them is an example of.
+DESCRIBED_AS = {
+    "request": "RequestObject",
+    "invalid_transition": "Error.invalid_transition",
+    "unacknowledged_interactions": "Error.unacknowledged_interactions",
+    "detail": "PrescriptionDetail",
+    "item": "PrescriptionItem",
+    "invalid_api_key": "Error.invalid_api_key",
+    "unknown_reference": "Error.validation_failed",
+}
+
+
+def against(name: str) -> Draft202012Validator:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+@pytest.mark.parametrize(("example", "schema"), DESCRIBED_AS.items())
+def test_the_examples_of_the_specification_are_what_the_description_says(example: str, schema: str) -> None:
+    found = json.loads((EXAMPLES / f"{example}.json").read_text(encoding="utf-8"))
+
+    assert [error.message for error in against(schema).iter_errors(found)] == []
+
+
+def test_an_example_with_a_member_gone_is_noticed() -> None:
+    found = json.loads((EXAMPLES / "detail.json").read_text(encoding="utf-8"))
+    del found["items"][0]["dosage"]
+
+    assert list(against("PrescriptionDetail").iter_errors(found))
+
+
+def test_every_reference_leads_to_a_schema() -> None:
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(DOCUMENT)))
+
+    assert named <= set(DOCUMENT["components"]["schemas"])
+
+
+def test_each_error_code_is_described_with_its_members_and_who_acts() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+
+    for code, row in TABLE.items():
+        described_as = schemas[f"Error.{code}"]
+        assert described_as["properties"]["error"] == {"const": code}
+        assert row.who in described_as["description"]
+        assert set(row.members) <= set(described_as["required"])
+        assert set(row.members) <= set(MEMBERS)
+    assert all(
+        word in schemas["Error.validation_failed"]["properties"]["detail"]["description"] for word in PLACES
+    )
+
+
+def operations() -> list[dict[str, Any]]:
+    return [one for methods in DOCUMENT["paths"].values() for one in methods.values()]
+
+
+def test_every_operation_says_what_it_may_answer_and_what_it_asks_for() -> None:
+    assert len({one["operationId"] for one in operations()}) == len(operations())
+    for one in operations():
+        assert one["summary"]
+        assert one["responses"].keys() & {"200", "201", "204"}
+        if one["security"]:
+            assert one["responses"].keys() >= {"401", "429", "422", "500", "503"}
+
+
+def test_the_page_for_people_needs_nothing_from_elsewhere_and_shows_every_operation() -> None:
+    page = pages.page(DOCUMENT, {"openapi.json": "/openapi.json"})
+
+    assert "<script" not in page
+    assert re.findall(r"(?:src|href)='(?!#|/)[^']*'", page) == []
+    assert page.count("<section>") == len(operations())
+    for path in DOCUMENT["paths"]:
+        assert path in page
