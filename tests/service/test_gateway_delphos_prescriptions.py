@@ -352,6 +352,28 @@ async def test_who_is_unknown_is_told_to_prescription_and_answered_at_the_field(
     assert (answer.status_code, types(answer)) == (422, [("body.signed_by", "unknown_reference")])
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"status": "validated", "valid_until": "2099-01-01T00:00:00Z"}, True),
+        ({"status": "signed", "signed_by": str(MARTA.doctor_id)}, True),
+        ({"status": "cancelled", "reason": "x"}, False),
+    ],
+)
+async def test_an_inactive_patient_is_told_of_where_it_stands_in_the_way(
+    clinic: Clinic, body: dict[str, Any], named: bool
+) -> None:
+    await clinic.show(clinic.draft(status=Status.VALIDATED))
+    inactive = {"birth_date": "1990-04-11", "is_active": False}
+    await clinic.on.call(KEY, "PUT", f"/v1/patients/{clinic.patient_id}", json=inactive)
+
+    await clinic.asked(ChangeStatus, refused("inactive_reference"), "PATCH", f"{ONE}/status", json=body)
+
+    (command,) = await clinic.commands(ChangeStatus)
+    told = [(one.path, one.code) for one in command.unresolved]
+    assert told == ([("patient_id", "inactive_reference")] if named else [])
+
+
 async def test_the_body_over_findings_has_exactly_five_members(clinic: Clinic) -> None:
     await clinic.show(clinic.draft(status=Status.VALIDATED))
     outcome = refused(
