@@ -130,7 +130,9 @@ def done(one: Prescription, **changes: Any) -> Callable[[PrescriptionCommand], M
     return outcome
 
 
-def refused(code: str, *refusals: Refusal, **data: Any) -> Callable[[PrescriptionCommand], Message]:
+def refused(
+    code: str, *refusals: Refusal, state: Prescription | None = None, **data: Any
+) -> Callable[[PrescriptionCommand], Message]:
     def outcome(command: PrescriptionCommand) -> Message:
         return CommandRefused(
             tenant_id=command.tenant_id,
@@ -140,6 +142,7 @@ def refused(code: str, *refusals: Refusal, **data: Any) -> Callable[[Prescriptio
             message="Not as things stand.",
             refusals=refusals,
             data=data,
+            prescription=state,
         )
 
     return outcome
@@ -399,7 +402,11 @@ async def test_the_body_over_findings_has_exactly_five_members(clinic: Clinic) -
 
 
 async def test_a_cancel_needs_no_people(clinic: Clinic) -> None:
-    outcome = refused("invalid_transition", **{"from": "dispensed", "to": "cancelled", "allowed": []})
+    outcome = refused(
+        "invalid_transition",
+        state=clinic.draft(version=9, status=Status.DISPENSED),
+        **{"from": "dispensed", "to": "cancelled", "allowed": []},
+    )
     answer = await clinic.asked(
         ChangeStatus, outcome, "PATCH", f"{ONE}/status", json={"status": "cancelled", "reason": "Wrong drug."}
     )
@@ -407,6 +414,7 @@ async def test_a_cancel_needs_no_people(clinic: Clinic) -> None:
 
     assert (command.reason, command.patient, command.unresolved) == ("Wrong drug.", None, ())
     assert (answer.status_code, answer.json()["from"], answer.json()["allowed"]) == (409, "dispensed", [])
+    assert answer.headers["etag"] == '"9"'
 
 
 async def test_a_check_that_is_asked_for_answers_with_its_result_in_the_readers_language(
