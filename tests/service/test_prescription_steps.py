@@ -90,6 +90,10 @@ async def test_a_draft_is_walked_to_the_pharmacy_and_handed_over(service):
     assert (answer.prescription.status, answer.prescription.signature.status) == ("signed", "completed")
     assert (answer.prescription.signed_by, answer.prescription.signed_at) == (some.DOCTOR, NOON)
     assert prescription_codes.is_valid(answer.prescription.prescription_code)
+    documents = {
+        one.prescription.signed_document_id for one in (answer, only(submitted, CommandSucceeded)[0])
+    }
+    assert len(documents - {None}) == 1
     assert history.replay(await told(service)).status == "dispensed"
 
 

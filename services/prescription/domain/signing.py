@@ -125,8 +125,18 @@ def with_code(prescription: Prescription, code: str) -> Prescription:
     return prescription if prescription.code else replace(prescription, code=code)
 
 
-def after_seal(prescription: Prescription, seal: Seal, *, number: int, occasion: Occasion) -> Prescription:
-    """Signed. A seal of what was cancelled meanwhile is archived as void; any other late one is ignored."""
+def after_seal(
+    prescription: Prescription,
+    seal: Seal,
+    *,
+    number: int,
+    occasion: Occasion,
+    document_id: UUID | None = None,
+) -> Prescription:
+    """Signed; `document_id` names the PDF of it, which is made once.
+
+    A seal of what was cancelled meanwhile is archived as void; any other late one is ignored.
+    """
     signature = prescription.signature
     if signature is None or signature.number != number or signature.seal is not None:
         return prescription
@@ -138,7 +148,13 @@ def after_seal(prescription: Prescription, seal: Seal, *, number: int, occasion:
         return replace(prescription, signature=archived).noted(occasion, note)
     target = prescription.admit(Move.SIGNATURE_MADE)
     completed = replace(signature, status=SignatureStatus.COMPLETED, seal=seal, signed_at=seal.sealed_at)
-    changed = replace(prescription, status=target.status, signature=completed, sign_request=None)
+    changed = replace(
+        prescription,
+        status=target.status,
+        signature=completed,
+        sign_request=None,
+        signed_document_id=document_id,
+    )
     signed_by = Change("signed_by", None, str(signature.signed_by))
     note = Note(action=Action.STATUS_CHANGED, changes=(signed_by, _moved(signature, completed)))
     return prescription.becomes(changed, occasion, note)
@@ -191,11 +207,14 @@ def refusal(before: Prescription, after: Prescription) -> Refused | None:
 
 
 def release(prescription: Prescription, *, document_id: UUID, occasion: Occasion) -> Prescription:
-    """Pharmacies can redeem its code from now on; `document_id` names the PDF of what was signed."""
+    """Pharmacies can redeem its code from now on; `document_id` names the PDF of it where nothing did."""
     target = prescription.admit(Move.TO_SUBMITTED, asked_for=Status.SUBMITTED)
     _still_valid(prescription, occasion)
     changed = replace(
-        prescription, status=target.status, issued_at=occasion.at, signed_document_id=document_id
+        prescription,
+        status=target.status,
+        issued_at=occasion.at,
+        signed_document_id=prescription.signed_document_id or document_id,
     )
     return prescription.becomes(changed, occasion, say=[Say(Said.RELEASED)])
 
