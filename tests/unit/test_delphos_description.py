@@ -23,7 +23,10 @@ DESCRIBED_AS = {
     "invalid_transition": "Error.invalid_transition",
     "unacknowledged_interactions": "Error.unacknowledged_interactions",
     "detail": "PrescriptionDetail",
+    "list": "PrescriptionList",
     "item": "PrescriptionItem",
+    "check_result": "CheckResult",
+    "history": "History",
     "invalid_api_key": "Error.invalid_api_key",
     "unknown_reference": "Error.validation_failed",
 }

@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.dialects import CONSULTATIONS
 from services.gateway.messages.requests import Asked, Request
 from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
@@ -87,9 +88,12 @@ def _state(answer: Answer | None) -> str:
     return "SUCCEEDED" if answer.succeeded else "FAILED"
 
 
+_FROM_KAFKA: Final = ("kafka", CONSULTATIONS)
+
+
 def _holds_key(source: str, answer: Answer | None) -> bool:
-    """A refusal frees its key, except in a report: who repeats its id gets the refusal again (ruling 6.2)."""
-    return source == "kafka" or answer is None or answer.succeeded
+    """A refusal frees its key, except in what came over Kafka: its id is used up (ruling 6.2)."""
+    return source in _FROM_KAFKA or answer is None or answer.succeeded
 
 
 async def set_answered(conn: Connection, asked: Asked, answer: Answer, *, finished_at: datetime) -> None:

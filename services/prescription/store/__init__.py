@@ -34,7 +34,9 @@ from services.prescription.store.unsigned import (
     check_again,
     check_all_again,
     patients_with_unsigned,
+    resolve_all_again,
     save_knowledge_base,
+    unsigned_after,
     unsigned_of,
 )
 from services.prescription.store.verifications import use_verification, used_verifications
@@ -66,6 +68,7 @@ __all__ = [
     "patient",
     "patients_with_unsigned",
     "places_made_from",
+    "resolve_all_again",
     "resolve_items",
     "save",
     "save_consultation",
@@ -79,6 +82,7 @@ __all__ = [
     "strike_at",
     "suspended",
     "template",
+    "unsigned_after",
     "unsigned_of",
     "use_verification",
     "used_verifications",
