@@ -9,11 +9,11 @@ import pytest
 from contracts import values
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.prescription_commands import Unresolved
-from contracts.prescription_events import PrescriptionChanged, SafetyCheckRequested
+from contracts.prescription_events import ConsultationChanged, PrescriptionChanged, SafetyCheckRequested
 from services.prescription import store
 from services.prescription.domain import history
 from shared import clock, database
-from tests.service import catalogues, drafts
+from tests.service import catalogues, drafts, records
 from tests.service import prescriptions as some
 from tests.service.drafts import SECOND_ITEM
 from tests.service.prescriptions import CLINIC, ID, ITEM, NOON, PATIENT, Service, names, only
@@ -105,6 +105,27 @@ async def test_the_newest_facts_of_the_patient_come_with_the_draft(service):
     (asked,) = only(await service.hears(drafts.add()), SafetyCheckRequested)
 
     assert (asked.facts_version, asked.facts.allergies) == (4, (penicillin,))
+
+
+async def test_a_draft_may_be_linked_with_a_consultation_of_its_patient_which_learns_of_it(service):
+    await service.hears(records.put())
+
+    found = await service.hears(drafts.create(consultation_id=records.CONSULTATION))
+
+    (answer,) = only(found, CommandSucceeded)
+    assert answer.prescription.consultation_id == records.CONSULTATION
+    (told_of,) = only(found, ConsultationChanged)
+    assert (told_of.consultation.version, told_of.consultation.prescription_ids) == (2, (ID,))
+
+
+async def test_an_unknown_consultation_and_one_of_another_patient_are_refused(service):
+    await service.hears(records.put(patient_id=UUID(int=77)))
+
+    unknown = await service.answer(drafts.create(consultation_id=UUID(int=99)))
+    others = await service.answer(drafts.create(consultation_id=records.CONSULTATION))
+
+    assert [(one.path, one.code) for one in unknown.refusals] == [("consultation_id", "unknown_reference")]
+    assert [(one.path, one.code) for one in others.refusals] == [("patient_id", "consultation_mismatch")]
 
 
 async def test_an_item_is_added_and_its_check_begins_without_being_waited_for(draft):

@@ -25,7 +25,11 @@ from services.prescription.domain import checking, editing, history
 from services.prescription.domain.history import Action, Occasion
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.safety import AskedWith, KeyMaker, Verdict
+from services.signing.domain.rx_sign import RX_SIGN_1
+from services.signing.domain.seal import Sealable, sealable
+from services.signing.messages import content as content_to_seal
 from shared import clock, database
+from tests.service import catalogues
 from tests.service import prescriptions as some
 from tests.service.conftest import Said
 from tests.service.prescriptions import ANA, CLINIC, CRITICAL, ID, MARTA, NOON, PATIENT, Service, names, only
@@ -86,6 +90,10 @@ async def test_a_draft_is_walked_to_the_pharmacy_and_handed_over(service):
     assert (answer.prescription.status, answer.prescription.signature.status) == ("signed", "completed")
     assert (answer.prescription.signed_by, answer.prescription.signed_at) == (some.DOCTOR, NOON)
     assert prescription_codes.is_valid(answer.prescription.prescription_code)
+    documents = {
+        one.prescription.signed_document_id for one in (answer, only(submitted, CommandSucceeded)[0])
+    }
+    assert len(documents - {None}) == 1
     assert history.replay(await told(service)).status == "dispensed"
 
 
@@ -141,6 +149,26 @@ async def test_what_is_sealed_is_what_the_directory_says_now_and_the_item_as_it_
     assert (again.prescription.patient, again.prescription.doctor) == (renamed, moved)
 
 
+async def test_what_is_asked_to_be_sealed_can_be_sealed(service):
+    bare = replace(some.AMOXICILLIN, id=UUID(int=12), quantity=None, unit=None, duration=None, ingredients=())
+    await changes(service, lambda one: editing.add_item(one, bare, occasion=Occasion(at=NOON)))
+
+    content = sealable(content_to_seal(await sealing(service)), RX_SIGN_1, bytes)
+
+    assert isinstance(content, Sealable)
+    first, second = (one.data for one in content.disclosures if one.name.startswith("item/"))
+    assert (first["posology"], first["units"]) == ("500mg, oral, 8/8h, 7 dias", "21")
+    assert (second["active_ingredients"], second["units"], second["treatment_days"]) == (None, None, None)
+
+
+async def test_the_seal_names_ingredients_as_the_catalogue_does(service):
+    await service.hears(*catalogues.whole_release())
+
+    (item,) = (await sealing(service)).items
+
+    assert item.ingredients == ("AMOXICILINA",)
+
+
 async def test_while_it_is_checked_and_sealed_everybody_sees_that_it_is_being_signed(service):
     await service.steps("pending_review", "validated")
     asked = await service.hears(some.change_status("signed"))
@@ -172,6 +200,7 @@ async def test_what_blocks_is_told_most_severe_first_and_the_signature_is_again_
     }
     assert (refused.prescription.status, refused.prescription.signature) == ("validated", None)
     assert found[0].message.prescription == refused.prescription
+    assert len({one.version for one in (await told(service))[-3:]}) == 1
     assert (await told(service))[-1].note.error == "unacknowledged_interactions"
     assert (await actions(service))[-4:] == [
         "check_requested",

@@ -1,6 +1,7 @@
 """What a transaction has decided, written at its end: one statement a table, however many messages it had."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
@@ -11,6 +12,7 @@ from shared.database import Connection
 
 # The kind of work that brings a prescription whatever is due to it.
 CLOCK = "clock"
+LAST_RELEASE_ENDS_AFTER: Final = timedelta(seconds=5)
 
 
 async def settle(conn: Connection) -> None:
@@ -40,12 +42,19 @@ async def settle(conn: Connection) -> None:
     if again := hand.moved & hand.with_unsigned:
         await unsigned.check_again(conn, sorted(again), at=clock.now())
     if hand.catalogue:
-        await releases.keep(conn, hand.catalogue)
+        await _keep_catalogue(conn, hand)
     for written in (
         *(hand.moved, hand.changed, hand.new, hand.rewritten, hand.unsigned),
         *(hand.dropped, hand.told, hand.strikes, hand.catalogue),
     ):
         written.clear()
+
+
+async def _keep_catalogue(conn: Connection, hand: Hand) -> None:
+    """Whoever still resolves by the last release will have ended when the rest is resolved again."""
+    newest = await releases.keep(conn, hand.catalogue)
+    if newest is not None:
+        await unsigned.resolve_all_again(conn, str(newest), at=clock.now() + LAST_RELEASE_ENDS_AFTER)
 
 
 async def _write_patients(conn: Connection, hand: Hand) -> None:
