@@ -21,19 +21,17 @@ from contracts.prescription_events import (
 )
 from contracts.signing_events import SealingRefused
 from services.prescription import store
-from services.prescription.domain import checking, editing, history
+from services.prescription.domain import editing, history
 from services.prescription.domain.history import Action, Occasion
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.safety import AskedWith, KeyMaker, Verdict
 from services.signing.domain.rx_sign import RX_SIGN_1
 from services.signing.domain.seal import Sealable, sealable
 from services.signing.messages import content as content_to_seal
 from shared import clock, database
-from tests.service import catalogues
+from tests.service import catalogues, drafts
 from tests.service import prescriptions as some
 from tests.service.conftest import Said
 from tests.service.prescriptions import ANA, CLINIC, CRITICAL, ID, MARTA, NOON, PATIENT, Service, names, only
-from tests.unit.prescriptions import finding as a_finding
 
 CONTRAINDICATED = CRITICAL.model_copy(
     update={
@@ -106,12 +104,8 @@ async def changes(service: Service, change: Callable[[Prescription], Prescriptio
 
 
 async def acknowledged(service: Service) -> None:
-    await changes(
-        service,
-        lambda one: checking.acknowledge(
-            one, None, doctor_id=some.DOCTOR, reason="Needed.", occasion=Occasion(at=NOON)
-        ),
-    )
+    (answer,) = only(await service.hears(drafts.acknowledge()), CommandSucceeded)
+    assert all(one.acknowledged for one in answer.prescription.findings)
 
 
 async def asked_to_sign(service: Service, *findings: values.Finding, **other: Any) -> list[Said]:
@@ -537,14 +531,8 @@ async def test_after_its_validity_it_is_neither_signed_nor_released_whatever_a_p
 
 async def test_what_a_check_after_the_signature_found_is_not_released(service):
     await service.steps("pending_review", "validated", "signed")
-    verdict = Verdict(
-        asked_with=AskedWith(content_version=1, facts_version=1, in_force_version=1),
-        findings=(a_finding(),),
-        knowledge_base_version="2026.11.1",
-        checked_at=NOON,
-    )
-    keys = KeyMaker(b"secret", CLINIC, PATIENT)
-    await changes(service, lambda one: checking.store_verdict(one, verdict, keys, Occasion(at=NOON)))
+    (asked,) = only(await service.hears(drafts.check()), SafetyCheckRequested)
+    await service.hears(some.verdict(asked, CRITICAL))
 
     refused = await service.answer(some.change_status("submitted"))
 
@@ -644,6 +632,59 @@ async def test_some_statuses_are_names_that_nobody_can_ask_for(service, target):
 
     assert (refused.code, refused.data["from"], refused.data["to"]) == ("invalid_transition", "draft", target)
     assert refused.data["allowed"] == ["pending_review", "cancelled"]
+
+
+async def test_what_was_checked_while_it_was_written_is_signed_without_another_check(service):
+    place = some.numbered(1)
+    await service.hears(drafts.create(**place))
+    (asked,) = only(await service.hears(drafts.add(**place)), SafetyCheckRequested)
+    await service.hears(some.verdict(asked))
+    await service.steps("pending_review", "validated", **place)
+
+    found = await service.hears(some.change_status("signed", **place))
+
+    assert names(found) == ["PrescriptionChanged", "SealRequested"]
+    shown = found[0].message.prescription
+    assert (shown.safety_check_status, shown.signature.status) == ("current", "pending")
+    (signed,) = only(await service.hears(some.sealed(found[1].message)), CommandSucceeded)
+    assert (signed.prescription.status, signed.prescription.safety_check_status) == ("signed", "current")
+
+
+async def test_a_step_asked_for_with_another_version_than_the_present_is_refused_before_its_state(service):
+    first = await service.answer(some.change_status("pending_review", expected_version=1))
+
+    refused = await service.answer(some.change_status("pending_review", expected_version=1))
+
+    assert first.prescription.version == 2
+    assert (refused.code, refused.data) == ("version_mismatch", {"current_version": 2})
+
+
+async def test_a_request_for_a_check_while_it_is_signed_is_answered_beside_the_signature(service):
+    await service.steps("pending_review", "validated")
+    signing = some.change_status("signed")
+    await service.hears(signing)
+    check = drafts.check()
+    (asked,) = only(await service.hears(check), SafetyCheckRequested)
+
+    found = await service.hears(some.verdict(asked))
+
+    (told,) = only(found, CommandSucceeded)
+    (request,) = only(found, SealRequested)
+    assert told.request_id == check.request_id
+    (signed,) = only(await service.hears(some.sealed(request)), CommandSucceeded)
+    assert signed.request_id == signing.request_id
+
+
+async def test_a_check_that_finds_something_while_it_is_sealed_stops_the_release(service):
+    request = await sealing(service)
+    (asked,) = only(await service.hears(drafts.check()), SafetyCheckRequested)
+    await service.hears(some.verdict(asked, CRITICAL))
+    (signed,) = only(await service.hears(some.sealed(request)), CommandSucceeded)
+
+    refused = await service.answer(some.change_status("submitted"))
+
+    assert signed.prescription.status == "signed"
+    assert (refused.code, refused.data["interaction_count"]) == ("unacknowledged_interactions", 1)
 
 
 async def test_of_a_prescription_that_is_not_there_nothing_is_known(service):

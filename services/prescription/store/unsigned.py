@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from services.prescription.store.hand import Place, of
+from services.prescription.store.beside import Place
+from services.prescription.store.hand import of
 from shared import work
 from shared.database import Connection
 

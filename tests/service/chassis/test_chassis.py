@@ -324,11 +324,8 @@ class _Single:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
-    def acquire(self, *, timeout: float) -> _Single:
-        return self
-
-    async def __aenter__(self) -> Connection:
+    async def acquire(self, *, timeout: float) -> Connection:
         return self._conn
 
-    async def __aexit__(self, *_: object) -> None:
+    async def release(self, conn: Connection) -> None:
         return None

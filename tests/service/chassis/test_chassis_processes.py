@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from contracts.message import Envelope
 from dev import kafka as dev_kafka
@@ -86,6 +87,16 @@ class TestSeveralProcesses:
             )
 
         assert [row["objid"] for row in held] == [0, 1]
+
+    async def test_its_group_knows_a_process_by_its_slot(self, ground: Ground) -> None:
+        """So that a restart of it is the same member, and moves no partition."""
+        admin = AdminClient({"bootstrap.servers": ground.kafka})
+
+        async with ground.running("chassis-3"):
+            asked = admin.describe_consumer_groups([ground.group])[ground.group]
+            group = await asyncio.to_thread(asked.result, 30)
+
+        assert [member.group_instance_id for member in group.members] == ["chassis-3"]
 
     async def test_two_processes_are_never_in_one_slot(self, ground: Ground) -> None:
         async with ground.running("chassis-0"):
