@@ -18,6 +18,7 @@ class DraftCommand(PrescriptionCommand):
     policy: Policy
     patient: Patient | None
     doctor: Doctor | None
+    consultation_id: UUID | None = None
     unresolved: tuple[Unresolved, ...] = ()
 
 
@@ -26,7 +27,6 @@ class CreatePrescription(DraftCommand):
 
     ce_type: ClassVar[str] = "recepta.prescription.create.v1"
 
-    consultation_id: UUID | None = None
     origin: str = "manual"
     prescription_type: str = "standard"
     notes: Text | None = None
@@ -38,7 +38,6 @@ class CreateFromTemplate(DraftCommand):
     ce_type: ClassVar[str] = "recepta.prescription.create-from-template.v1"
 
     template_id: UUID
-    consultation_id: UUID | None = None
 
 
 class CreateFromConsultation(DraftCommand):

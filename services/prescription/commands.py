@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 from contracts import values
 from contracts.drafting_commands import DraftCommand
@@ -57,14 +56,12 @@ def patient_as_told(conn: Connection, draft: Prescription) -> Patient:
     return known.told(reading.facts(particulars.of(draft).patient))
 
 
-def unfit_consultation(
-    conn: Connection, command: DraftCommand, consultation_id: UUID | None
-) -> list[Failing]:
+def unfit_consultation(conn: Connection, command: DraftCommand) -> list[Failing]:
     """What is wrong with the consultation that a draft is to be linked to, if it is to be linked to one."""
-    if consultation_id is None:
+    if command.consultation_id is None:
         return []
-    patient_id = command.patient.patient_id if command.patient else None
-    return consultations.unfit(store.consultation(conn, command.tenant_id, consultation_id), patient_id)
+    named = store.consultation(conn, command.tenant_id, command.consultation_id)
+    return consultations.unfit(named, command.patient.patient_id if command.patient else None)
 
 
 def begin(conn: Connection, outbox: Outbox, draft: Prescription, patient: Patient) -> values.Prescription:

@@ -4,11 +4,19 @@ from typing import Final
 from uuid import UUID
 
 from services.prescription import store
-from services.prescription.commands import carry_out, carry_out_by_clock, question, refuse_issue
-from services.prescription.domain import checking, issuing, patient, waiting
+from services.prescription.commands import (
+    Asked,
+    carry_out,
+    carry_out_by_clock,
+    checked_again,
+    question,
+    refuse_issue,
+)
+from services.prescription.domain import checking, issuing, matching, patient, waiting
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain.history import Occasion
-from services.prescription.store.unsigned import RECHECK, RECHECK_ALL
+from services.prescription.messages import particulars
+from services.prescription.store.unsigned import RECHECK, RECHECK_ALL, RESOLVE_ALL
 from services.prescription.store.writing import CLOCK
 from shared import clock, outbox, telemetry
 from shared.database import Connection, Pool, transaction
@@ -19,6 +27,8 @@ AT_ONCE_MAX: Final = 20
 PATIENTS_AT_ONCE_MAX: Final = 4
 PIECE: Final = 500
 """Patients that one transaction has checked again."""
+PRESCRIPTIONS_PIECE: Final = 100
+"""Prescriptions that are resolved again under one lease, each in a transaction of its own."""
 
 works = Works("prescription")
 
@@ -75,6 +85,40 @@ async def recheck_all(job: Job, pool: Pool) -> Finish:
             await store.check_all_again(conn, job.key, after=patients[-1], at=clock.now())
 
     return finish
+
+
+@works.on(RESOLVE_ALL)
+async def resolve_all(job: Job, pool: Pool) -> Finish:
+    """The next unsigned prescriptions, each in its own transaction, until there are no more."""
+    tenant_id, patient_id, id = map(UUID, job.payload["after"])
+    async with transaction(pool) as conn:
+        places = await store.unsigned_after(conn, (tenant_id, patient_id, id), limit=PRESCRIPTIONS_PIECE)
+    for tenant_id, _, id in places:
+        async with transaction(pool) as conn:
+            said = Outbox(traceparent=telemetry.traceparent())
+            await _resolve_again(conn, said, tenant_id, id)
+            await outbox.write(conn, said.rows)
+
+    async def finish(conn: Connection, outbox: Outbox) -> None:
+        if len(places) == PRESCRIPTIONS_PIECE:
+            await store.resolve_all_again(conn, job.key, after=places[-1], at=clock.now())
+
+    return finish
+
+
+async def _resolve_again(conn: Connection, said: Outbox, tenant_id: UUID, prescription_id: UUID) -> None:
+    await store.hold(conn, [], [(tenant_id, prescription_id)])
+    before = store.find(conn, tenant_id, prescription_id)
+    if before is None:
+        return
+    now = Occasion(at=clock.now())
+    country = particulars.of(before).provider.country
+    items = await store.resolve_items(conn, before.items, country=country)
+    edited = matching.resolved_again(before, items, now)
+    after, to_ask = await checked_again(conn, Asked(before, before, now), edited)
+    carry_out(conn, said, before, after)
+    said.announce(*to_ask)
+    await store.settle(conn)
 
 
 async def _check_again(conn: Connection, said: Outbox, tenant_id: UUID, prescription_id: UUID) -> None:

@@ -378,3 +378,68 @@ async def test_a_draft_of_a_consultation_that_is_not_there_is_refused(service):
 
     assert outcome.code == "unknown_reference"
     assert [one.path for one in outcome.refusals] == ["consultation_id"]
+
+
+class TestAnotherCatalogue:
+    """A release that lacks, or knows, what the one before did not."""
+
+    async def switch(self, service: Service, *names: str, sequence: int = 2) -> list[some.Said]:
+        """Use a release of these names alone; gives what was said when all was resolved again."""
+        chosen = [one for one in catalogues.names() if one.name in names]
+        release = f"demo-{sequence}"
+        await service.hears(
+            *(one.model_copy(update={"release": release}) for one in chosen),
+            catalogues.marker(release=release, sequence=sequence, products=0, names=len(chosen)),
+        )
+        known = len(await some.said(service.pool))
+        clock.shift(timedelta(seconds=6))
+        await service.works("resolve-all")
+        return (await some.said(service.pool))[known:]
+
+    async def test_an_open_item_is_resolved_again_and_checked(self, service):
+        await service.answer(drafts.create())
+        await service.answer(drafts.add())
+
+        said = await self.switch(service, "ibuprofen")
+
+        (changed,) = only(said, PrescriptionChanged)
+        (asked,) = only(said, SafetyCheckRequested)
+        (item,) = changed.prescription.items
+        assert (item.match_status, item.ingredients) == ("unmatched", ())
+        assert changed.prescription.version == 3
+        assert asked.content_version == changed.prescription.content_version
+        (note,) = [one.note for one in await told(service) if one.note.action == "item_changed"]
+        assert note.was.ingredients == ("amoxicillin",)
+        (again,) = only(await self.switch(service, "amoxicillin", sequence=3), PrescriptionChanged)
+        assert again.prescription.items[0].ingredients == ("amoxicillin",)
+
+    async def test_what_means_the_same_is_left_alone(self, service):
+        await service.answer(drafts.create())
+        await service.answer(drafts.add())
+        await service.hears(records.put(ASPIRIN))
+        await make(service, prescription_id=OTHER)
+
+        said = await self.switch(service, *(one.name for one in catalogues.names()))
+
+        assert said == []
+
+    @pytest.mark.parametrize("steps", [["pending_review"], ["pending_review", "validated"]])
+    async def test_only_what_may_still_be_changed_is(self, service, steps):
+        await service.answer(drafts.create())
+        await service.answer(drafts.add())
+        await service.steps(*steps)
+
+        said = await self.switch(service, "ibuprofen")
+
+        assert bool(only(said, PrescriptionChanged)) is (steps[-1] == "pending_review")
+
+    async def test_however_many_there_are_each_is_resolved_in_its_turn(self, service, monkeypatch):
+        monkeypatch.setattr("services.prescription.work.PRESCRIPTIONS_PIECE", 2)
+        for one in range(5):
+            await service.answer(drafts.create(**some.numbered(one)))
+            await service.answer(drafts.add(**some.numbered(one)))
+
+        said = await self.switch(service, "ibuprofen")
+
+        assert len(only(said, SafetyCheckRequested)) == 5
+        assert await service.pool.fetchval("SELECT count(*) FROM work WHERE kind = 'resolve-all'") == 0

@@ -106,6 +106,16 @@ def _own_claim(
     return live
 
 
+def named(prescription: Prescription, dispensation_id: UUID, pharmacy: Pharmacy, move: Move) -> Dispensation:
+    """The pharmacy's own dispensation. Another's is no more there for it than none."""
+    if "R1" in prescription.cell(move).refusals:
+        raise prescription.refused("R1")
+    claim = prescription.dispensation(dispensation_id)
+    if claim is None or not pharmacy.owns(claim):
+        raise Refused("resource_not_found", "No such dispensation.")
+    return claim
+
+
 def change_lines(
     prescription: Prescription,
     *,
@@ -134,7 +144,7 @@ def complete(
     shown: Sequence[Verification] = (),
 ) -> Prescription:
     """Hand over what the lines say. The same receipt again changes nothing."""
-    claim = _found(prescription, dispensation_id, pharmacy, Move.COMPLETE_PART)
+    claim = named(prescription, dispensation_id, pharmacy, Move.COMPLETE_PART)
     if claim.counts and receipt.same_as(claim.receipt):
         return prescription
     claim = _live(prescription, dispensation_id, pharmacy, Move.COMPLETE_PART)
@@ -202,7 +212,7 @@ def cancel(
     void_description: str | None = None,
 ) -> Prescription:
     """The pharmacy takes back a live claim, or within its window a completed one. Again: nothing changes."""
-    claim = _found(prescription, dispensation_id, pharmacy, Move.CANCEL_COMPLETED)
+    claim = named(prescription, dispensation_id, pharmacy, Move.CANCEL_COMPLETED)
     if claim.status is DispensationStatus.CANCELLED:
         return prescription
     if claim.status is DispensationStatus.EXPIRED:
@@ -278,18 +288,8 @@ def _told(said: Said, claim: Dispensation, changed: Prescription) -> list[Say]:
     return [*told, Say(Said.ENDED)] if changed.status is Status.EXPIRED else told
 
 
-def _found(prescription: Prescription, dispensation_id: UUID, pharmacy: Pharmacy, move: Move) -> Dispensation:
-    """The pharmacy's own dispensation. Another's is no more there for it than none."""
-    if "R1" in prescription.cell(move).refusals:
-        raise prescription.refused("R1")
-    claim = prescription.dispensation(dispensation_id)
-    if claim is None or not pharmacy.owns(claim):
-        raise Refused("resource_not_found", "No such dispensation.")
-    return claim
-
-
 def _live(prescription: Prescription, dispensation_id: UUID, pharmacy: Pharmacy, move: Move) -> Dispensation:
-    claim = _found(prescription, dispensation_id, pharmacy, move)
+    claim = named(prescription, dispensation_id, pharmacy, move)
     if not claim.live:
         raise _ended_before(prescription, claim)
     prescription.admit(move)

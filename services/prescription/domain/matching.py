@@ -15,7 +15,10 @@ from contracts.drug_names import (
     resolve_item,
     strengths,
 )
+from services.prescription.domain.history import Action, Note, Occasion
 from services.prescription.domain.items import Item, Product
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.state_table import Move
 
 _SURE: Final = (MatchStatus.LINKED, MatchStatus.EXACT, MatchStatus.SYNONYM)
 
@@ -54,6 +57,39 @@ def matched(item: Item, products: Mapping[UUID, Product], country: str, names: N
         match_score=found.score,
         suggestions=tuple(one.ingredient for one in found.suggestions),
     )
+
+
+def resolved_again(prescription: Prescription, items: Iterable[Item], occasion: Occasion) -> Prescription:
+    """What another catalogue makes of its lines, while they may change; the same where it says the same."""
+    if not prescription.cell(Move.EDIT).accepted:
+        return prescription
+    content_version = prescription.content_version + 1
+    known = {one.id: one for one in prescription.items}
+    changed = {
+        one.id: replace(one, updated_at=occasion.at, changed_in=content_version)
+        for one in items
+        if not _says_the_same(known[one.id], one)
+    }
+    if not changed:
+        return prescription
+    notes = (Note(action=Action.ITEM_CHANGED, was=known[id], item=one) for id, one in changed.items())
+    edited = replace(
+        prescription,
+        items=tuple(changed.get(one.id, one) for one in prescription.items),
+        content_version=content_version,
+        check_asked=None,
+    )
+    return prescription.becomes(edited, occasion, *notes)
+
+
+def _says_the_same(before: Item, after: Item) -> bool:
+    """Whether two resolutions of one item are as good as each other: by an INN or by another name of it."""
+    if (before.product, before.ingredients) != (after.product, after.ingredients):
+        return False
+    if sure(before) and sure(after):
+        return True
+    names = ("match_status", "match_score", "suggestions")
+    return all(getattr(before, name) == getattr(after, name) for name in names)
 
 
 def only_strength(text: str | None) -> str | None:

@@ -1,5 +1,6 @@
 """What pharmacies ask: of two that want a prescription, one gets it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from contracts.prescription_commands import (
@@ -13,6 +14,7 @@ from services.prescription.commands import carry_out, take_up
 from services.prescription.domain import dispensing
 from services.prescription.domain.dispensation import Verification
 from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.state_table import Move
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import reading, telling
 from services.prescription.messages.reading import DispensingCommand
@@ -49,7 +51,7 @@ async def start_dispensation(command: StartDispensation, conn: Connection, outbo
 @handlers.on(UpdateDispensation)
 async def update_dispensation(command: UpdateDispensation, conn: Connection, outbox: Outbox) -> None:
     """Replace the lines of a live dispensation."""
-    asked = take_up(conn, command)
+    asked = take_up(conn, command, named=_claim(command, Move.CHANGE_LINES))
     after = dispensing.change_lines(
         asked.prescription,
         dispensation_id=command.dispensation_id,
@@ -65,7 +67,7 @@ async def update_dispensation(command: UpdateDispensation, conn: Connection, out
 @handlers.on(CompleteDispensation)
 async def complete_dispensation(command: CompleteDispensation, conn: Connection, outbox: Outbox) -> None:
     """Hand over what the lines say; the same receipt again changes nothing."""
-    asked = take_up(conn, command)
+    asked = take_up(conn, command, named=_claim(command, Move.COMPLETE_ALL))
     shown = await _shown(command, conn)
     after = dispensing.complete(
         asked.prescription,
@@ -83,7 +85,7 @@ async def complete_dispensation(command: CompleteDispensation, conn: Connection,
 @handlers.on(CancelDispensation)
 async def cancel_dispensation(command: CancelDispensation, conn: Connection, outbox: Outbox) -> None:
     """Take back a live dispensation, or within its window a completed one."""
-    asked = take_up(conn, command)
+    asked = take_up(conn, command, named=_claim(command, Move.CANCEL_COMPLETED))
     after = dispensing.cancel(
         asked.prescription,
         dispensation_id=command.dispensation_id,
@@ -94,6 +96,12 @@ async def cancel_dispensation(command: CancelDispensation, conn: Connection, out
     )
 
     _done(command, conn, outbox, asked.before, after)
+
+
+def _claim(command: DispensingCommand, move: Move) -> Callable[[Prescription], object]:
+    """Finds the dispensation that the command is about."""
+    pharmacy = reading.pharmacy(command.pharmacy)
+    return lambda one: dispensing.named(one, command.dispensation_id, pharmacy, move)
 
 
 async def _shown(

@@ -92,7 +92,7 @@ async def _assembled(
     command: CreateFromConsultation, found: Consultation, conn: Connection, now: Occasion
 ) -> tuple[Prescription, Patient, list[SafetyCheckRequested]]:
     """The draft with all that the catalogue makes of its lines, its patient, and what is to be asked."""
-    unfit = unfit_consultation(conn, command, found.id)
+    unfit = unfit_consultation(conn, command)
     refuse_if([*drafts.people_missing(command), *unfit, *consultation.nothing_to_prescribe(found)])
     lines = found.lines(command.prescription_id)
     assembling.at_most(lines, command.policy.max_medications)

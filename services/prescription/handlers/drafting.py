@@ -25,7 +25,7 @@ async def create_prescription(command: CreatePrescription, conn: Connection, out
     now = reading.in_time(command, clock.now())
     if store.find(conn, command.tenant_id, command.prescription_id) is not None:
         raise Refused("internal_error", "There is a prescription with this id.")
-    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command, command.consultation_id)])
+    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command)])
     empty = drafts.draft(command, now.at)
     patient = patient_as_told(conn, empty)
     draft = editing.create(empty, now)

@@ -1,14 +1,12 @@
 """Who handles what, and what a batch locks before it begins."""
 
 from collections.abc import Sequence
-from typing import Final
 from uuid import UUID
 
 from contracts.directory_events import PatientFactsChanged
 from contracts.drafting_commands import (
     CreateFromConsultation,
     CreateFromTemplate,
-    CreatePrescription,
     DraftCommand,
     SaveAsTemplate,
 )
@@ -21,8 +19,6 @@ from services.prescription.domain.refusal import Refused
 from services.prescription.messages import reading
 from shared.database import Connection
 from shared.messaging import Handlers
-
-_FROM_CONSULTATION: Final = (CreatePrescription, CreateFromTemplate, CreateFromConsultation)
 
 handlers = Handlers("prescription", refusal=Refused)
 
@@ -52,7 +48,7 @@ async def hold(conn: Connection, messages: Sequence[Message]) -> None:
 
 def _records(messages: Sequence[Message], shown: Sequence[tuple[UUID, UUID]]) -> store.Wanted:
     """The consultations and templates that the messages are about; `shown` get a prescription to name."""
-    drafted = [one for one in messages if isinstance(one, _FROM_CONSULTATION)]
+    drafted = [one for one in messages if isinstance(one, DraftCommand)]
     from_template = [one for one in messages if isinstance(one, CreateFromTemplate)]
     return store.Wanted(
         consultations=[

@@ -49,7 +49,7 @@ async def create_from_template(command: CreateFromTemplate, conn: Connection, ou
     if store.find(conn, command.tenant_id, command.prescription_id) is not None:
         raise Refused("internal_error", "There is a prescription with this id.")
     template = store.template(conn, command.tenant_id, command.template_id)
-    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command, command.consultation_id)])
+    refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command)])
     assembling.at_most(template.items, command.policy.max_medications)
     empty = drafts.draft_from_template(command, template, now.at)
     patient = patient_as_told(conn, empty)

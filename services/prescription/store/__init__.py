@@ -1,6 +1,6 @@
 """Everything the prescription service says to Postgres."""
 
-from services.prescription.store.catalogue import fill_in, resolve_items
+from services.prescription.store.catalogue import display_names, fill_in, resolve_items
 from services.prescription.store.hand import (
     add,
     drop,
@@ -34,7 +34,9 @@ from services.prescription.store.unsigned import (
     check_again,
     check_all_again,
     patients_with_unsigned,
+    resolve_all_again,
     save_knowledge_base,
+    unsigned_after,
     unsigned_of,
 )
 from services.prescription.store.verifications import use_verification, used_verifications
@@ -47,6 +49,7 @@ __all__ = [
     "check_all_again",
     "consultation",
     "consultations_to_name",
+    "display_names",
     "drop",
     "fill_in",
     "find",
@@ -65,6 +68,7 @@ __all__ = [
     "patient",
     "patients_with_unsigned",
     "places_made_from",
+    "resolve_all_again",
     "resolve_items",
     "save",
     "save_consultation",
@@ -78,6 +82,7 @@ __all__ = [
     "strike_at",
     "suspended",
     "template",
+    "unsigned_after",
     "unsigned_of",
     "use_verification",
     "used_verifications",

@@ -1,16 +1,19 @@
 """What a transaction has decided, written at its end: one statement a table, however many messages it had."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import record_rows, releases, rows, unsigned
-from services.prescription.store.hand import Hand, Place, holds, of
+from services.prescription.store import record_rows, releases, remembered, rows, unsigned
+from services.prescription.store.beside import Place
+from services.prescription.store.hand import Hand, holds, of
 from shared import clock, work
 from shared.database import Connection
 
 # The kind of work that brings a prescription whatever is due to it.
 CLOCK = "clock"
+LAST_RELEASE_ENDS_AFTER: Final = timedelta(seconds=5)
 
 
 async def settle(conn: Connection) -> None:
@@ -40,12 +43,19 @@ async def settle(conn: Connection) -> None:
     if again := hand.moved & hand.with_unsigned:
         await unsigned.check_again(conn, sorted(again), at=clock.now())
     if hand.catalogue:
-        await releases.keep(conn, hand.catalogue)
+        await _keep_catalogue(conn, hand)
     for written in (
         *(hand.moved, hand.changed, hand.new, hand.rewritten, hand.unsigned),
         *(hand.dropped, hand.told, hand.strikes, hand.catalogue),
     ):
         written.clear()
+
+
+async def _keep_catalogue(conn: Connection, hand: Hand) -> None:
+    """Whoever still resolves by the last release will have ended when the rest is resolved again."""
+    newest = await releases.keep(conn, hand.catalogue)
+    if newest is not None:
+        await unsigned.resolve_all_again(conn, str(newest), at=clock.now() + LAST_RELEASE_ENDS_AFTER)
 
 
 async def _write_patients(conn: Connection, hand: Hand) -> None:
@@ -97,6 +107,7 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.state(one) for _, one in changed],
         [one.consultation_id for _, one in changed],
     )
+    remembered.once_committed(changed)
 
 
 async def _rewrite_content(conn: Connection, hand: Hand) -> None:
