@@ -214,7 +214,7 @@ _ALL: Final = (
     _public(
         "consultation-events-v1",
         {UPSTREAM},
-        set(),
+        {"gateway"},
         consultations.ConsultationCompleted,
         purpose="Completed consultations with what was said of medication.",
         days=7,

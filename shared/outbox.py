@@ -98,8 +98,19 @@ async def send(
     traceparent: str | None = None,
 ) -> None:
     """Announce outside a handler: an HTTP request, a clock, a command of an operator."""
+    said = rows(*messages, source=source, correlation=correlation, traceparent=traceparent)
+    await write(conn, said)
+
+
+def rows(
+    *messages: Message,
+    source: str | None = None,
+    correlation: str | None = None,
+    traceparent: str | None = None,
+) -> list[Row]:
+    """What `send` would write, to be written with others'. Raises TooLarge."""
     outbox = Outbox(traceparent=traceparent)
-    await write(conn, [outbox._row(one, correlation=correlation, source=source) for one in messages])
+    return [outbox._row(one, correlation=correlation, source=source) for one in messages]
 
 
 async def write(conn: Connection, rows: Sequence[Row]) -> None:

@@ -55,6 +55,8 @@ class Arrived:
     envelope: Envelope
     headers: Mapping[str, str]
     value: bytes
+    record: Record
+    """As it came, byte for byte."""
 
 
 def arrived(record: Record, envelope: Envelope) -> Arrived:
@@ -71,6 +73,7 @@ def arrived(record: Record, envelope: Envelope) -> Arrived:
         envelope=envelope,
         headers=headers,
         value=record.value or b"",
+        record=record,
     )
 
 

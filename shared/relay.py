@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import asyncpg
@@ -19,6 +21,7 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
+from aiokafka.partitioner import murmur2
 
 from shared import database, outbox, telemetry
 from shared.database import Connection, Pool
@@ -39,6 +42,7 @@ FINISH_SECONDS_MAX: Final = 5.0
 STUCK_SECONDS: Final = 60.0
 MEASURE_SECONDS: Final = 5.0
 DEPTH_COUNTED_MAX: Final = 100_000
+HASHES_KEPT_MAX: Final = 10_000
 
 # What a broker says of one record, whatever the circumstances: no other attempt will fare better.
 _NEVER: Final = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError)
@@ -143,6 +147,7 @@ class Relay:
             max_request_size=REQUEST_BYTES_MAX,
             max_batch_size=PRODUCER_BATCH_BYTES,
             linger_ms=0,
+            partitioner=partition_of,
         )
         try:
             await producer.start()
@@ -248,6 +253,19 @@ class Relay:
         assert row is not None
         telemetry.outbox_depth.set(row["depth"])
         telemetry.outbox_age_seconds.set(row["age"])
+
+
+# One prescription's messages come a few at a time, and aiokafka hashes in Python.
+@lru_cache(HASHES_KEPT_MAX)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def partition_of(key: bytes | None, partitions: list[int], available: list[int]) -> int:
+    """The partition of a key, as aiokafka's own partitioner and Kafka's choose it."""
+    if key is None:
+        return random.choice(available or partitions)
+    return partitions[_hash(key) % len(partitions)]
 
 
 async def _next(conn: Connection, count: int) -> list[_Waiting]:

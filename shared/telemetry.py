@@ -7,8 +7,8 @@ import re
 import secrets
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -154,35 +154,51 @@ def traceparent() -> str | None:
     return _traceparent.get()
 
 
-@contextmanager
+class _Bound:
+    """The trace context of one message, and its ids in log events; no span is made of it.
+
+    A class, because every message comes through here, and nested generators cost it three times as much.
+    """
+
+    __slots__ = ("_bound", "_known", "_parent", "_token")
+
+    def __init__(self, parent: str | None, known: Mapping[str, str]) -> None:
+        self._parent = parent
+        self._known = known
+
+    def __enter__(self) -> str | None:
+        self._bound = structlog.contextvars.bind_contextvars(**self._known)
+        self._token = _traceparent.set(self._parent)
+        return self._parent
+
+    def __exit__(self, *_: object) -> None:
+        _traceparent.reset(self._token)
+        structlog.contextvars.reset_contextvars(**self._bound)
+
+
 def span(
     name: str, parent: str | None, *, kind: str = "consumer", **bound: str | None
-) -> Iterator[str | None]:
+) -> AbstractContextManager[str | None]:
     """Continue a trace; log events inside carry `bound`. Gives the `traceparent` for what goes out."""
     known = {key: value for key, value in bound.items() if value is not None}
     parent = valid_traceparent(parent)
-    with structlog.contextvars.bound_contextvars(**known), _exported(name, parent, kind, known) as current:
-        token = _traceparent.set(current)
-        try:
-            yield current
-        finally:
-            _traceparent.reset(token)
+    # Who makes no spans passes the context on as it came.
+    return _Bound(parent, known) if _tracer is None else _exported(_tracer, name, parent, kind, known)
 
 
 @contextmanager
-def _exported(name: str, parent: str | None, kind: str, known: dict[str, str]) -> Iterator[str | None]:
-    if _tracer is None:
-        # Who makes no spans passes the context on as it came.
-        yield parent
-        return
+def _exported(
+    tracer: Tracer, name: str, parent: str | None, kind: str, known: dict[str, str]
+) -> Iterator[str | None]:
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     form = TraceContextTextMapPropagator()
     context = form.extract({"traceparent": parent} if parent else {})
-    with _tracer.start_as_current_span(
+    with tracer.start_as_current_span(
         name, context=context, kind=SpanKind[kind.upper()], attributes=known, record_exception=False
     ):
         carrier: dict[str, str] = {}
         form.inject(carrier)
-        yield carrier.get("traceparent", parent)
+        with _Bound(carrier.get("traceparent", parent), known) as current:
+            yield current

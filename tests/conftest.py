@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+import hypothesis
 import pytest
 
 from dev.places import RUN
@@ -11,6 +12,10 @@ from dev.platform import Platform
 from dev.postgres import Postgres
 from tests import infrastructure
 from tests.infrastructure import Database, Databases
+
+# An example that takes long on a busy machine says nothing about what it checks.
+hypothesis.settings.register_profile("recepta", deadline=None)
+hypothesis.settings.load_profile("recepta")
 
 
 def pytest_report_header() -> list[str]:

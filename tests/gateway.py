@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 import httpx
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueReleased
@@ -93,6 +94,7 @@ class Serving:
     settings: Settings
     deliver: Deliver
     gateway: Gateway
+    app: FastAPI
     tenants: dict[str, UUID] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -150,7 +152,7 @@ async def serving(
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http,
         ):
-            made_here = Serving(http, owner, pool, chosen, Deliver(handlers, owner), gateway)
+            made_here = Serving(http, owner, pool, chosen, Deliver(handlers, owner), gateway, app)
             await provide(made_here, limits or Limits(), calls or CALLS)
             yield made_here
     await pool.close()

@@ -67,7 +67,7 @@ class ItemOrder(Value):
     clinical_notes: Text | None = None
     substitution_allowed: bool = True
     ingredients: tuple[str, ...] = ()
-    """Rows of the knowledge base; empty where nothing is known of the medicine."""
+    """Rows of the knowledge base, in a request for a seal their names; empty where nothing is known of it."""
 
 
 class Item(ItemOrder):

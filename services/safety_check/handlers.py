@@ -24,8 +24,11 @@ async def on_safety_check_requested(event: SafetyCheckRequested, conn: Connectio
     found = check(messages.order(event), knowledge_in_use())
     result = messages.completed(event, messages.verdict(found, event, at=clock.now()))
 
-    await store.save_result(conn, result)
+    store.save_result(conn, result)
     outbox.announce(result)
+
+
+handlers.settle(store.settle)
 
 
 def knowledge_in_use() -> Knowledge:

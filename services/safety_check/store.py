@@ -1,8 +1,10 @@
 """Everything that the safety-check service says to Postgres."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from contracts.drug_catalog import CatalogueProduct
 from contracts.safety_check_events import SafetyCheckCompleted
@@ -21,28 +23,54 @@ class Release:
     sequence: int | None = None
 
 
-async def save_result(conn: Connection, result: SafetyCheckCompleted) -> None:
-    """Keep a verdict; the same question asked again replaces it."""
-    verdict = result.verdict
+@dataclass
+class _Hand:
+    conn: Connection
+    results: dict[tuple[object, ...], SafetyCheckCompleted] = field(default_factory=dict)
+
+
+_hand: Final[ContextVar[_Hand | None]] = ContextVar("verdicts in hand", default=None)
+
+
+def save_result(conn: Connection, result: SafetyCheckCompleted) -> None:
+    """Keep a verdict when this transaction settles; the same question asked again replaces it."""
+    hand = _hand.get()
+    if hand is None or hand.conn is not conn:
+        hand = _Hand(conn)
+        _hand.set(hand)
+    question = result.tenant_id, result.prescription_id, result.content_version, result.facts_version
+    hand.results[*question, result.in_force_version] = result
+
+
+async def settle(conn: Connection) -> None:
+    """Write the verdicts of a batch, in one statement."""
+    hand = _hand.get()
+    if hand is None or hand.conn is not conn:
+        return
+    _hand.set(None)
+    kept = list(hand.results.values())
+    verdicts = [one.verdict for one in kept]
     await conn.execute(
         """
         INSERT INTO check_result (
                tenant_id, prescription_id, content_version, facts_version, in_force_version,
                knowledge_base_version, state, verdict, checked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        SELECT *
+          FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::text[],
+                      $8::text[], $9::timestamptz[])
             ON CONFLICT ON CONSTRAINT check_result_pkey DO UPDATE
            SET knowledge_base_version = excluded.knowledge_base_version,
                state = excluded.state, verdict = excluded.verdict, checked_at = excluded.checked_at
         """,
-        result.tenant_id,
-        result.prescription_id,
-        result.content_version,
-        result.facts_version,
-        result.in_force_version,
-        verdict.knowledge_base_version,
-        verdict.state,
-        verdict.model_dump_json(),
-        verdict.checked_at,
+        [one.tenant_id for one in kept],
+        [one.prescription_id for one in kept],
+        [one.content_version for one in kept],
+        [one.facts_version for one in kept],
+        [one.in_force_version for one in kept],
+        [one.knowledge_base_version for one in verdicts],
+        [one.state for one in verdicts],
+        [one.model_dump_json() for one in verdicts],
+        [one.checked_at for one in verdicts],
     )
 
 

@@ -1,4 +1,4 @@
-"""Creating prescriptions: at 20 a second, at the bar and flat out, and what each costs every process."""
+"""Creating prescriptions: at 20 a second, hop by hop, at the bar and flat out, and what each costs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from dev.platform import Platform
-from tests.benchmarks import processor, wire
+from tests.benchmarks import hops, processor, wire
 from tests.benchmarks.orders import Orders
 
 WARM_UP: Final = 1_500
@@ -29,6 +29,7 @@ async def measure(platform: Platform, orders: Orders) -> Rows:
     await wire.flat_out(url, orders.make(WARM_UP), expect=201, connections=32)
     alone = await wire.flat_out(url, orders.make(ALONE), expect=201, connections=1)
     quiet = await wire.at_rate(url, orders.make(QUIET_COUNT), QUIET_RATE, expect=201, connections=40)
+    hop_by_hop = await hops.measure(platform, orders)
     before = processor.spent(platform)
     busy = await wire.at_rate(url, orders.make(BUSY_COUNT), BUSY_RATE, expect=201, connections=400)
     await asyncio.sleep(REST_SECONDS)
@@ -37,6 +38,7 @@ async def measure(platform: Platform, orders: Orders) -> Rows:
     return {
         "create, one at a time (baseline)": alone.row(),
         f"create at {QUIET_RATE:.0f}/s": quiet.row() | {"bar": "p50 ≤ 60, p99 ≤ 200"},
+        **hop_by_hop,
         f"create at {BUSY_RATE:.0f}/s": busy.row() | {"bar": "≥ 250/s, p99 ≤ 620"},
         f"create flat out, {FULL_CONNECTIONS} connections": full.row(),
         "processor of one create at that rate (ms)": {"value": round(sum(cost.values()), 2)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,8 +20,10 @@ def spent(platform: Platform) -> dict[str, float]:
         found[name] = _seconds(platform.supervisor.pid(name))
     server = platform.supervisor.pid("postgres")
     for pid in _children(server):
-        part = _served(pid)
-        found[part] = found.get(part, 0.0) + _seconds(pid)
+        # A worker of autovacuum may end while it is looked at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            part = _served(pid)
+            found[part] = found.get(part, 0.0) + _seconds(pid)
     return found
 
 

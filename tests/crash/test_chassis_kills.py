@@ -20,7 +20,7 @@ from shared import database, outbox, topics
 from shared.database import Pool
 from tests.chassis_service import CATALOGUE, EFFECTS, Answered, happened
 from tests.infrastructure import Database, until
-from tests.service.chassis_ground import OUTCOMES, begin_at_the_end
+from tests.service.chassis.ground import OUTCOMES, begin_at_the_end
 
 MESSAGES = 3_000
 THINGS = 50

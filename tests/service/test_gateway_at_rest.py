@@ -7,12 +7,15 @@ import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from contracts.notification_commands import MakeDocument
 from contracts.prescription_commands import IssuePrescription
+from contracts.prescription_events import ConsultationChanged, TemplateChanged
+from contracts.values import Consultation, MedicationEntity, Template
 from services.gateway.commands import asked
 from services.gateway.operator import rotation
 from services.gateway.operator.words import parser
@@ -79,10 +82,41 @@ async def everything(clinic: Clinic) -> str:
     dispensed = state.model_copy(update={"revision": 2, "dispensations": (known.dispensation(),)})
     await clinic.on.deliver(
         known.changed(dispensed),
+        ConsultationChanged(consultation=consultation(state.tenant_id)),
+        TemplateChanged(template=template(state.tenant_id)),
     )
     asking = clinic.on.ask(DOCTOR_CLIENT, "GET", f"{PRESCRIPTIONS}/{id}/pdf")
     await clinic.answered(asking, MakeDocument, prescribing.finished)
     return id
+
+
+def consultation(tenant_id: UUID) -> Consultation:
+    """One whose words name the patient."""
+    return Consultation(
+        tenant_id=tenant_id,
+        consultation_id=UUID(int=5),
+        version=1,
+        patient_id=UUID(int=6),
+        doctor_id=UUID(int=7),
+        status="completed",
+        medication_entities=(
+            MedicationEntity(text=f"Dona {IDENTITY[0]}, vou passar dipirona", medication_name="dipirona"),
+        ),
+        created_at=known.AT,
+        updated_at=known.AT,
+    )
+
+
+def template(tenant_id: UUID) -> Template:
+    return Template(
+        tenant_id=tenant_id,
+        template_id=UUID(int=8),
+        version=1,
+        name="Dor",
+        source_prescription_id=UUID(int=9),
+        items=(),
+        created_at=known.AT,
+    )
 
 
 async def tables(on: Any) -> list[str]:
@@ -366,7 +400,14 @@ async def test_a_refused_issue_records_no_consent(clinic: Clinic, capsys: pytest
     assert await shown(clinic, capsys, "--patient", clinic.patient_id) == ["no consent is on record"]
 
 
-PUBLIC = {"seal_key", "diagnosis", "catalogue_release", "catalogue_product", "catalogue_name"}
+PUBLIC = {
+    "seal_key",
+    "diagnosis",
+    "catalogue_release",
+    "catalogue_product",
+    "catalogue_name",
+    "catalogue_wording",
+}
 """Tables that every provider reads whole."""
 NOT_FILLED_HERE = {"setting", "branch", "code_miss", "code_look", "one_time_password"}
 

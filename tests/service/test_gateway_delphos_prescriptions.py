@@ -130,7 +130,9 @@ def done(one: Prescription, **changes: Any) -> Callable[[PrescriptionCommand], M
     return outcome
 
 
-def refused(code: str, *refusals: Refusal, **data: Any) -> Callable[[PrescriptionCommand], Message]:
+def refused(
+    code: str, *refusals: Refusal, state: Prescription | None = None, **data: Any
+) -> Callable[[PrescriptionCommand], Message]:
     def outcome(command: PrescriptionCommand) -> Message:
         return CommandRefused(
             tenant_id=command.tenant_id,
@@ -140,6 +142,7 @@ def refused(code: str, *refusals: Refusal, **data: Any) -> Callable[[Prescriptio
             message="Not as things stand.",
             refusals=refusals,
             data=data,
+            prescription=state,
         )
 
     return outcome
@@ -352,6 +355,28 @@ async def test_who_is_unknown_is_told_to_prescription_and_answered_at_the_field(
     assert (answer.status_code, types(answer)) == (422, [("body.signed_by", "unknown_reference")])
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"status": "validated", "valid_until": "2099-01-01T00:00:00Z"}, True),
+        ({"status": "signed", "signed_by": str(MARTA.doctor_id)}, True),
+        ({"status": "cancelled", "reason": "x"}, False),
+    ],
+)
+async def test_an_inactive_patient_is_told_of_where_it_stands_in_the_way(
+    clinic: Clinic, body: dict[str, Any], named: bool
+) -> None:
+    await clinic.show(clinic.draft(status=Status.VALIDATED))
+    inactive = {"birth_date": "1990-04-11", "is_active": False}
+    await clinic.on.call(KEY, "PUT", f"/v1/patients/{clinic.patient_id}", json=inactive)
+
+    await clinic.asked(ChangeStatus, refused("inactive_reference"), "PATCH", f"{ONE}/status", json=body)
+
+    (command,) = await clinic.commands(ChangeStatus)
+    told = [(one.path, one.code) for one in command.unresolved]
+    assert told == ([("patient_id", "inactive_reference")] if named else [])
+
+
 async def test_the_body_over_findings_has_exactly_five_members(clinic: Clinic) -> None:
     await clinic.show(clinic.draft(status=Status.VALIDATED))
     outcome = refused(
@@ -377,7 +402,11 @@ async def test_the_body_over_findings_has_exactly_five_members(clinic: Clinic) -
 
 
 async def test_a_cancel_needs_no_people(clinic: Clinic) -> None:
-    outcome = refused("invalid_transition", **{"from": "dispensed", "to": "cancelled", "allowed": []})
+    outcome = refused(
+        "invalid_transition",
+        state=clinic.draft(version=9, status=Status.DISPENSED),
+        **{"from": "dispensed", "to": "cancelled", "allowed": []},
+    )
     answer = await clinic.asked(
         ChangeStatus, outcome, "PATCH", f"{ONE}/status", json={"status": "cancelled", "reason": "Wrong drug."}
     )
@@ -385,6 +414,7 @@ async def test_a_cancel_needs_no_people(clinic: Clinic) -> None:
 
     assert (command.reason, command.patient, command.unresolved) == ("Wrong drug.", None, ())
     assert (answer.status_code, answer.json()["from"], answer.json()["allowed"]) == (409, "dispensed", [])
+    assert answer.headers["etag"] == '"9"'
 
 
 async def test_a_check_that_is_asked_for_answers_with_its_result_in_the_readers_language(

@@ -55,11 +55,12 @@ class Desk:
         request_id: UUID | None = None,
         prefer: str | None = None,
         caller: Principal = CALLER,
+        path: str = PATH,
     ) -> Answer:
         """What an endpoint does, in its order."""
         body = BODY if body is None else body
         request_id = request_id or ids.new()
-        request = http_request(request_id, key=key, prefer=prefer)
+        request = http_request(request_id, key=key, prefer=prefer, path=path)
         earlier = await self.commands.earlier(request, caller, body)
         if earlier is not None:
             return earlier
@@ -73,7 +74,9 @@ class Desk:
         return [one.message.request_id for one in await said(self.owner)]  # type: ignore[union-attr]
 
 
-def http_request(request_id: UUID, *, key: str | None = None, prefer: str | None = None) -> HttpRequest:
+def http_request(
+    request_id: UUID, *, key: str | None = None, prefer: str | None = None, path: str = PATH
+) -> HttpRequest:
     headers = [(b"idempotency-key", key.encode())] if key is not None else []
     if prefer is not None:
         headers.append((b"prefer", prefer.encode()))
@@ -81,7 +84,7 @@ def http_request(request_id: UUID, *, key: str | None = None, prefer: str | None
         {
             "type": "http",
             "method": "POST",
-            "path": PATH,
+            "path": path,
             "query_string": b"",
             "headers": headers,
             "state": {"request_id": request_id},
@@ -244,6 +247,25 @@ async def test_fifty_at_once_under_one_key_send_one_command(desk):
     assert await desk.asked() == [request_id]
     assert {(one.status, one.content()) for one in answers} == {(200, answers[0].content())}
     assert sum("Idempotency-Replayed" in one.headers for one in answers) == 49
+
+
+async def test_what_comes_together_is_accepted_in_few_transactions(desk):
+    answers = await asyncio.gather(*(desk.ask(prefer="respond-async") for _ in range(50)))
+
+    assert [one.status for one in answers] == [202] * 50
+    assert len(set(await desk.asked())) == 50
+    assert await desk.owner.fetchval("SELECT count(DISTINCT xmin::text) FROM request") < 10
+
+
+async def test_what_cannot_be_stored_costs_no_other_request(desk):
+    paths = [PATH, PATH, f"{PATH}\0", PATH, PATH]
+
+    answers = await asyncio.gather(
+        *(desk.ask(prefer="respond-async", path=path) for path in paths), return_exceptions=True
+    )
+
+    assert [isinstance(one, Answer) for one in answers] == [True, True, False, True, True]
+    assert len(await desk.asked()) == 4
 
 
 async def test_other_content_under_a_key_that_runs_or_has_succeeded_is_refused(desk):

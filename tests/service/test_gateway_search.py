@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 from uuid import uuid5
 
 import pytest
 
 from contracts.drug_catalog import CatalogueName, CatalogueProduct
 from contracts.values import ActiveIngredient, Product
+from services.gateway.messages.products import Found
 from services.gateway.store import medications, tenancy
-from services.gateway.store.medications import Found, Wanted
+from services.gateway.store.medications import Wanted
 from tests import gateway as invented
-from tests.gateway import NORTE, Serving, serving
+from tests.gateway import KEY, NORTE, READING_KEY, Serving, serving
 from tests.infrastructure import Database
 
 
@@ -183,3 +185,69 @@ async def test_only_the_present_release_is_searched(stocked: Serving) -> None:
     await stocked.deliver(marker)
 
     assert [one.record for one in await search(stocked, ANY)] == [newer]
+
+
+async def ask(on: Serving, body: object, key: str = KEY) -> Any:
+    return await on.call(key, "POST", "/v1/medications/search", json=body)
+
+
+async def test_a_search_over_http_echoes_its_query_and_shows_what_the_list_says(stocked: Serving) -> None:
+    answer = await ask(stocked, {"query": " dipirona ", "tipo_produto": "generico", "atc_prefix": "n02bb"})
+
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["query"] == {
+        "query": "dipirona",
+        "limit": 20,
+        "threshold": 0.5,
+        "tipo_produto": "generico",
+        "classe_terapeutica": None,
+        "atc_prefix": "n02bb",
+    }
+    (one,) = found["results"]
+    assert one == one | {
+        "medication_id": str(DIPIRONA.medication_id),
+        "substancia": "DIPIRONA",
+        "produto": "Dipirona Sódica",
+        "laboratorio": "Laboratório Exemplo",
+        "apresentacao": "500 MG COM CT BL AL PLAS X 10",
+        "tipo_produto": "Genérico",
+        "codigo_ggrem": None,
+        "pf_17": None,
+        "trigram_score": 1.0,
+        "vector_score": 0.0,
+        "atc_codes": ["N02BB02"],
+        "catalog": f"cmed {invented.RELEASE}",
+    }
+    assert one["rrf_score"] == pytest.approx(2 / 61)
+    assert (found["total_results"], found["search_method"]) == (1, "trigram+fulltext")
+    assert (found["cached_embedding"], found["reranked"]) == (False, False)
+    assert await stocked.owner.fetchval("SELECT count(*) FROM request") == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        ({"query": "a", "atc_prefix": "X1Y"}, 400, "invalid_atc_prefix"),
+        ({"query": "a", "atc_prefix": ""}, 422, "string_too_short"),
+        ({"query": "a", "atc_prefix": "N02BB022"}, 422, "string_too_long"),
+        ({"query": "  "}, 422, "string_too_short"),
+        ({"query": "a", "limit": 101}, 422, "less_than_equal"),
+        ({"query": "a", "limit": 20.0}, 422, "int_type"),
+        ({"query": "a", "threshold": 1.01}, 422, "less_than_equal"),
+        ({"query": "a", "tipo": "x"}, 422, "extra_forbidden"),
+    ],
+)
+async def test_a_search_that_cannot_be_read_is_refused(
+    stocked: Serving, body: dict[str, Any], status: int, kind: str
+) -> None:
+    answer = await ask(stocked, body)
+
+    assert answer.status_code == status, answer.text
+    told = answer.json()
+    assert kind == (told["error"] if status == 400 else told["detail"][0]["type"])
+
+
+async def test_a_search_needs_its_permission_and_takes_a_whole_number_as_threshold(stocked: Serving) -> None:
+    assert (await ask(stocked, {"query": "dipirona"}, READING_KEY)).status_code == 403
+    assert (await ask(stocked, {"query": "dipirona", "threshold": 1})).json()["query"]["threshold"] == 1.0

@@ -300,7 +300,9 @@ async def test_a_new_key_is_published_a_day_before_it_signs_and_the_old_one_long
     # A report of its last minute may wait a week in Kafka before it is looked at.
     clock.shift(timedelta(days=7, hours=20))
     await tidied(gateway)
-    assert (await gateway.gateway.door.bearer(last, at=written)).client == PHARMACY_CLIENT
+    # By an instance that has never seen this token.
+    fresh = Door(gateway.owner, gateway.settings)
+    assert (await fresh.bearer(last, at=written)).client == PHARMACY_CLIENT
     clock.shift(timedelta(hours=2))
     await tidied(gateway)
     assert await published(gateway) == {new}

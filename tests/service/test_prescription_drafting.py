@@ -15,6 +15,7 @@ from services.prescription.domain import history
 from shared import clock, database
 from tests.service import catalogues, drafts, records
 from tests.service import prescriptions as some
+from tests.service.conftest import said
 from tests.service.drafts import SECOND_ITEM
 from tests.service.prescriptions import CLINIC, ID, ITEM, NOON, PATIENT, Service, names, only
 
@@ -354,6 +355,41 @@ async def test_the_history_alone_leads_to_what_a_read_shows(draft):
 
     assert (outline.items, outline.findings) == (present.items, present.findings)
     assert (outline.fields["notes"], outline.version) == ("y", present.version)
+
+
+async def test_what_is_told_field_by_field_leads_to_what_a_read_shows(draft):
+    await draft.hears(drafts.add(), drafts.add(drafts.order(SECOND_ITEM)), drafts.change(notes="x"))
+    await draft.hears(drafts.change_item(dosage="1g", duration="2 semanas", instructions="Con comida."))
+    await draft.hears(drafts.change_item(instructions=None), drafts.remove(SECOND_ITEM))
+    await draft.hears(drafts.change(valid_until="2026-07-01T12:00:00Z", prescription_type="controlled"))
+
+    changes = only(await said(draft.pool), PrescriptionChanged)
+    present = changes[-1].prescription.model_dump(mode="json")
+    told = replayed(change for one in changes for entry in one.history for change in entry.changes)
+
+    items = told.pop("items")
+    assert {name: present[name] for name in told if name in present} == {
+        name: value for name, value in told.items() if name in present
+    }
+    assert [
+        {name: value for name, value in one.items() if name in items[one["item_id"]]}
+        for one in present["items"]
+    ] == list(items.values())
+
+
+def replayed(changes):
+    """What the changes alone make of an empty prescription; each must follow from those before it."""
+    state = {"items": {}}
+    for change in changes:
+        path = change.field.split(".")
+        place = state if path[0] != "items" else state["items"]
+        for name in path[1:-1] if path[0] == "items" else ():
+            place = place[name]
+        assert place.get(path[-1]) == change.old
+        place[path[-1]] = change.new
+        if change.new is None and len(path) == 2:
+            del place[path[-1]]
+    return state
 
 
 async def test_a_draft_that_is_not_there_is_not_found(service):

@@ -1,5 +1,6 @@
 """An order from its command to its release, on a real Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
@@ -20,7 +21,11 @@ from services.prescription import store
 from services.prescription.domain import history
 from services.prescription.domain.history import Action
 from services.prescription.domain.state_table import Status
+from services.prescription.store import remembered
+from services.prescription.store import rows as stored
 from shared import clock
+from shared.database import transaction
+from tests.infrastructure import until
 from tests.service import prescriptions as some
 from tests.service.prescriptions import CLINIC, CRITICAL, ID, NOON, PATIENT, Service, names, only
 
@@ -97,6 +102,36 @@ async def test_its_history_is_written_at_the_last_step_and_leads_to_its_state(se
     assert [one.revision for one in entries] == list(range(1, len(entries) + 1))
     assert [one.what for one in changed.history] == [one.note.action for one in entries[:-1]]
     assert changed.prescription.revision == changed.history[-1].revision
+
+
+async def test_what_is_remembered_of_each_step_is_what_its_row_says(service):
+    said = [some.issue()]
+
+    for _ in range(3):
+        asked = await service.hears(*said)
+        async with transaction(service.pool) as conn:
+            known = remembered.among([(CLINIC, ID)])
+            row = await conn.fetchrow("SELECT content, state FROM prescription")
+        assert known == {(CLINIC, ID): stored.prescription(row)}
+        said = [some.verdict(one) for one in only(asked, SafetyCheckRequested)]
+        said += [some.sealed(one) for one in only(asked, SealRequested)]
+
+    assert known[CLINIC, ID].status is Status.SUBMITTED
+
+
+async def test_what_another_process_has_changed_is_read_anew(service):
+    await service.issues(some.issue())
+    await service.pool.execute(
+        """
+        UPDATE prescription
+           SET revision = revision + 1,
+               state = state::jsonb || jsonb_build_object('revision', revision + 1, 'notes', 'INR weekly.')
+        """
+    )
+
+    answer = await service.answer(some.void())
+
+    assert answer.prescription.notes == "INR weekly."
 
 
 async def test_what_a_check_is_asked_with_comes_from_the_order_and_the_patients_record(service):
@@ -222,6 +257,26 @@ async def test_of_two_orders_for_one_patient_at_one_moment_the_later_sees_the_ea
     assert second.others[0].items[0].medication_name == "Paracetamol 500 mg tablets"
     sealing = await service.hears(some.verdict(first), some.verdict(second))
     assert names(sealing) == ["SealRequested", "SealRequested"]
+
+
+async def test_an_order_that_waited_for_another_process_sees_what_that_one_issued(service):
+    await service.hears(some.issue())
+    await service.pool.execute("UPDATE prescription SET in_force_until = NULL")
+
+    async with service.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM patient FOR NO KEY UPDATE")
+        await other.execute("UPDATE prescription SET in_force_until = 'infinity'")
+        later = asyncio.create_task(service.hears(some.issue(number=1)))
+        await until(lambda: somebody_waits(service), seconds=5)
+
+    [asked] = only(await later, SafetyCheckRequested)
+    assert [one.prescription_id for one in asked.others] == [ID]
+
+
+async def somebody_waits(service: Service) -> bool:
+    return await service.pool.fetchval(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid())"
+    )
 
 
 async def test_of_equal_prescriptions_a_check_looks_at_the_newest_and_never_at_itself(service):

@@ -21,15 +21,17 @@ from contracts.prescription_events import (
 )
 from contracts.signing_events import SealingRefused
 from services.prescription import store
-from services.prescription.domain import checking, editing, history
+from services.prescription.domain import editing, history
 from services.prescription.domain.history import Action, Occasion
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.safety import AskedWith, KeyMaker, Verdict
+from services.signing.domain.rx_sign import RX_SIGN_1
+from services.signing.domain.seal import Sealable, sealable
+from services.signing.messages import content as content_to_seal
 from shared import clock, database
+from tests.service import catalogues, drafts
 from tests.service import prescriptions as some
 from tests.service.conftest import Said
 from tests.service.prescriptions import ANA, CLINIC, CRITICAL, ID, MARTA, NOON, PATIENT, Service, names, only
-from tests.unit.prescriptions import finding as a_finding
 
 CONTRAINDICATED = CRITICAL.model_copy(
     update={
@@ -86,6 +88,10 @@ async def test_a_draft_is_walked_to_the_pharmacy_and_handed_over(service):
     assert (answer.prescription.status, answer.prescription.signature.status) == ("signed", "completed")
     assert (answer.prescription.signed_by, answer.prescription.signed_at) == (some.DOCTOR, NOON)
     assert prescription_codes.is_valid(answer.prescription.prescription_code)
+    documents = {
+        one.prescription.signed_document_id for one in (answer, only(submitted, CommandSucceeded)[0])
+    }
+    assert len(documents - {None}) == 1
     assert history.replay(await told(service)).status == "dispensed"
 
 
@@ -98,12 +104,8 @@ async def changes(service: Service, change: Callable[[Prescription], Prescriptio
 
 
 async def acknowledged(service: Service) -> None:
-    await changes(
-        service,
-        lambda one: checking.acknowledge(
-            one, None, doctor_id=some.DOCTOR, reason="Needed.", occasion=Occasion(at=NOON)
-        ),
-    )
+    (answer,) = only(await service.hears(drafts.acknowledge()), CommandSucceeded)
+    assert all(one.acknowledged for one in answer.prescription.findings)
 
 
 async def asked_to_sign(service: Service, *findings: values.Finding, **other: Any) -> list[Said]:
@@ -141,6 +143,26 @@ async def test_what_is_sealed_is_what_the_directory_says_now_and_the_item_as_it_
     assert (again.prescription.patient, again.prescription.doctor) == (renamed, moved)
 
 
+async def test_what_is_asked_to_be_sealed_can_be_sealed(service):
+    bare = replace(some.AMOXICILLIN, id=UUID(int=12), quantity=None, unit=None, duration=None, ingredients=())
+    await changes(service, lambda one: editing.add_item(one, bare, occasion=Occasion(at=NOON)))
+
+    content = sealable(content_to_seal(await sealing(service)), RX_SIGN_1, bytes)
+
+    assert isinstance(content, Sealable)
+    first, second = (one.data for one in content.disclosures if one.name.startswith("item/"))
+    assert (first["posology"], first["units"]) == ("500mg, oral, 8/8h, 7 dias", "21")
+    assert (second["active_ingredients"], second["units"], second["treatment_days"]) == (None, None, None)
+
+
+async def test_the_seal_names_ingredients_as_the_catalogue_does(service):
+    await service.hears(*catalogues.whole_release())
+
+    (item,) = (await sealing(service)).items
+
+    assert item.ingredients == ("AMOXICILINA",)
+
+
 async def test_while_it_is_checked_and_sealed_everybody_sees_that_it_is_being_signed(service):
     await service.steps("pending_review", "validated")
     asked = await service.hears(some.change_status("signed"))
@@ -172,6 +194,7 @@ async def test_what_blocks_is_told_most_severe_first_and_the_signature_is_again_
     }
     assert (refused.prescription.status, refused.prescription.signature) == ("validated", None)
     assert found[0].message.prescription == refused.prescription
+    assert len({one.version for one in (await told(service))[-3:]}) == 1
     assert (await told(service))[-1].note.error == "unacknowledged_interactions"
     assert (await actions(service))[-4:] == [
         "check_requested",
@@ -508,14 +531,8 @@ async def test_after_its_validity_it_is_neither_signed_nor_released_whatever_a_p
 
 async def test_what_a_check_after_the_signature_found_is_not_released(service):
     await service.steps("pending_review", "validated", "signed")
-    verdict = Verdict(
-        asked_with=AskedWith(content_version=1, facts_version=1, in_force_version=1),
-        findings=(a_finding(),),
-        knowledge_base_version="2026.11.1",
-        checked_at=NOON,
-    )
-    keys = KeyMaker(b"secret", CLINIC, PATIENT)
-    await changes(service, lambda one: checking.store_verdict(one, verdict, keys, Occasion(at=NOON)))
+    (asked,) = only(await service.hears(drafts.check()), SafetyCheckRequested)
+    await service.hears(some.verdict(asked, CRITICAL))
 
     refused = await service.answer(some.change_status("submitted"))
 
@@ -615,6 +632,59 @@ async def test_some_statuses_are_names_that_nobody_can_ask_for(service, target):
 
     assert (refused.code, refused.data["from"], refused.data["to"]) == ("invalid_transition", "draft", target)
     assert refused.data["allowed"] == ["pending_review", "cancelled"]
+
+
+async def test_what_was_checked_while_it_was_written_is_signed_without_another_check(service):
+    place = some.numbered(1)
+    await service.hears(drafts.create(**place))
+    (asked,) = only(await service.hears(drafts.add(**place)), SafetyCheckRequested)
+    await service.hears(some.verdict(asked))
+    await service.steps("pending_review", "validated", **place)
+
+    found = await service.hears(some.change_status("signed", **place))
+
+    assert names(found) == ["PrescriptionChanged", "SealRequested"]
+    shown = found[0].message.prescription
+    assert (shown.safety_check_status, shown.signature.status) == ("current", "pending")
+    (signed,) = only(await service.hears(some.sealed(found[1].message)), CommandSucceeded)
+    assert (signed.prescription.status, signed.prescription.safety_check_status) == ("signed", "current")
+
+
+async def test_a_step_asked_for_with_another_version_than_the_present_is_refused_before_its_state(service):
+    first = await service.answer(some.change_status("pending_review", expected_version=1))
+
+    refused = await service.answer(some.change_status("pending_review", expected_version=1))
+
+    assert first.prescription.version == 2
+    assert (refused.code, refused.data) == ("version_mismatch", {"current_version": 2})
+
+
+async def test_a_request_for_a_check_while_it_is_signed_is_answered_beside_the_signature(service):
+    await service.steps("pending_review", "validated")
+    signing = some.change_status("signed")
+    await service.hears(signing)
+    check = drafts.check()
+    (asked,) = only(await service.hears(check), SafetyCheckRequested)
+
+    found = await service.hears(some.verdict(asked))
+
+    (told,) = only(found, CommandSucceeded)
+    (request,) = only(found, SealRequested)
+    assert told.request_id == check.request_id
+    (signed,) = only(await service.hears(some.sealed(request)), CommandSucceeded)
+    assert signed.request_id == signing.request_id
+
+
+async def test_a_check_that_finds_something_while_it_is_sealed_stops_the_release(service):
+    request = await sealing(service)
+    (asked,) = only(await service.hears(drafts.check()), SafetyCheckRequested)
+    await service.hears(some.verdict(asked, CRITICAL))
+    (signed,) = only(await service.hears(some.sealed(request)), CommandSucceeded)
+
+    refused = await service.answer(some.change_status("submitted"))
+
+    assert signed.prescription.status == "signed"
+    assert (refused.code, refused.data["interaction_count"]) == ("unacknowledged_interactions", 1)
 
 
 async def test_of_a_prescription_that_is_not_there_nothing_is_known(service):

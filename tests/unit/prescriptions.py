@@ -61,6 +61,11 @@ SEAL = Seal(
 )
 
 
+def spelled(moment: datetime) -> str:
+    """As the history tells it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def at(moment: datetime = NOON) -> Occasion:
     return Occasion(
         at=moment, actor=Actor(type=ActorType.API_KEY, client_id="clinic-ehr"), request_id=REQUEST

@@ -23,7 +23,12 @@ DESCRIBED_AS = {
     "invalid_transition": "Error.invalid_transition",
     "unacknowledged_interactions": "Error.unacknowledged_interactions",
     "detail": "PrescriptionDetail",
+    "list": "PrescriptionList",
     "item": "PrescriptionItem",
+    "check_result": "CheckResult",
+    "consultation": "SentConsultation",
+    "search_result": "SearchResult",
+    "history": "History",
     "invalid_api_key": "Error.invalid_api_key",
     "unknown_reference": "Error.validation_failed",
 }
@@ -39,6 +44,10 @@ def test_the_examples_of_the_specification_are_what_the_description_says(example
     found = json.loads((EXAMPLES / f"{example}.json").read_text(encoding="utf-8"))
 
     assert [error.message for error in against(schema).iter_errors(found)] == []
+
+
+def test_every_example_of_the_specification_is_held_against_the_description() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.json")} == set(DESCRIBED_AS)
 
 
 def test_an_example_with_a_member_gone_is_noticed() -> None:
@@ -66,6 +75,66 @@ def test_each_error_code_is_described_with_its_members_and_who_acts() -> None:
     assert all(
         word in schemas["Error.validation_failed"]["properties"]["detail"]["description"] for word in PLACES
     )
+
+
+# The index of the specification (section 1): status, permission.
+INDEX = """
+POST /v1/prescriptions 201 prescriptions:write
+POST /v1/prescriptions/auto-create 201 prescriptions:write
+POST /v1/prescriptions/from-template 201 prescriptions:write
+GET /v1/prescriptions 200 prescriptions:read
+GET /v1/prescriptions/{prescription_id} 200 prescriptions:read
+PATCH /v1/prescriptions/{prescription_id} 200 prescriptions:write
+PATCH /v1/prescriptions/{prescription_id}/status 200 -
+POST /v1/prescriptions/{prescription_id}/items 201 prescriptions:write
+PATCH /v1/prescriptions/{prescription_id}/items/{item_id} 200 prescriptions:write
+DELETE /v1/prescriptions/{prescription_id}/items/{item_id} 204 prescriptions:write
+POST /v1/prescriptions/{prescription_id}/safety-check 200 prescriptions:write
+POST /v1/prescriptions/{prescription_id}/interactions/{interaction_id}/acknowledge 200 prescriptions:sign
+POST /v1/prescriptions/{prescription_id}/interactions/acknowledge-all 200 prescriptions:sign
+POST /v1/prescriptions/{prescription_id}/save-as-template 201 prescriptions:write
+GET /v1/prescriptions/{prescription_id}/history 200 prescriptions:read
+GET /v1/prescriptions/{prescription_id}/pdf 200 prescriptions:read
+GET /v1/templates 200 prescriptions:read
+GET /v1/templates/{template_id} 200 prescriptions:read
+DELETE /v1/templates/{template_id} 204 prescriptions:write
+PUT /v1/consultations/{consultation_id} 200,201 prescriptions:write
+GET /v1/consultations/{consultation_id} 200 prescriptions:read
+POST /v1/medications/search 200 catalog:read
+PUT /v1/patients/{patient_id} 200,201 prescriptions:write
+GET /v1/patients/{patient_id} 200 prescriptions:read
+PUT /v1/doctors/{doctor_id} 200,201 admin
+GET /v1/doctors/{doctor_id} 200 prescriptions:read
+GET /v1/requests/{request_id} 200 -
+GET /v1/requests 200 -
+GET /v1/health 200 -
+"""
+
+
+def test_every_endpoint_of_the_index_is_served_with_its_status_and_permission() -> None:
+    found = {
+        f"{method.upper()} {path} {','.join(done(one))} {one.get('x-permission', '-')}"
+        for path, methods in DOCUMENT["paths"].items()
+        for method, one in methods.items()
+    }
+
+    assert found == set(INDEX.strip().splitlines())
+
+
+def done(operation: dict[str, Any]) -> list[str]:
+    return sorted(status for status in operation["responses"] if status in ("200", "201", "204"))
+
+
+def test_every_code_is_told_where_it_may_be_met() -> None:
+    told = {
+        code
+        for one in operations()
+        for response in one["responses"].values()
+        for code in re.findall(r"`(\w+)`", response["description"])
+    }
+
+    # Another method than those of a path is no operation of it.
+    assert set(TABLE) - told == {"method_not_allowed"}
 
 
 def operations() -> list[dict[str, Any]]:

@@ -433,3 +433,27 @@ def test_history_names_keys_by_their_first_characters_and_pharmacies_not_at_all(
 )
 def test_the_language_is_the_readers_first_else_the_tenants(sent_header, language):
     assert reader.language(sent_header, "es") == language
+
+
+def test_history_tells_of_items_in_the_members_of_this_dialect():
+    item = delphos.warfarin(duration_days=30)
+    path = f"items.{item.item_id}"
+    entry = HistoryEntry(
+        revision=2,
+        at=delphos.AT,
+        what="item_added",
+        actor="rcp_live_Qm7xT2a",
+        changes=(
+            FieldChange(field=path, new=item.model_dump(mode="json")),
+            FieldChange(field=f"{path}.ingredients", old=["warfarin"], new=[]),
+            FieldChange(field=f"{path}.duration_days", old=30, new=7),
+            FieldChange(field="valid_until", new="2027-05-14T23:59:00+00:00"),
+        ),
+    )
+    whole, ingredients, valid_until = sent(history.line(1, entry, (), PT))["changes"]
+    read = sent(items.render(delphos.draft(), item, PT))
+
+    assert whole["new"] == {name: read[name] for name in whole["new"]}
+    assert "duration_days" not in whole["new"]
+    assert (ingredients["old"], ingredients["new"]) == (["VARFARINA SODICA"], [])
+    assert valid_until["new"] == "2027-05-14T23:59:00Z"

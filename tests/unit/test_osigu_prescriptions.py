@@ -375,3 +375,23 @@ def test_a_refusal_that_the_dialect_does_not_know_is_a_fault_of_ours():
         "internal_error",
         "not_applied",
     )
+
+
+def test_an_item_of_the_other_dialect_is_told_as_it_was_written():
+    item = known.item(
+        product=known.PARACETAMOL,
+        medication_name="Tylenol",
+        posology=None,
+        dosage="500mg",
+        route="oral",
+        frequency="8/8h",
+        duration="10 dias",
+        duration_days=10,
+        instructions="After meals.",
+    )
+
+    (shown,) = prescriptions.read(known.prescription(items=(item,), dialect="delphos"))["medications"]
+
+    assert (shown["product_code"], shown["product_name"]) == ("MED-042", "Tylenol")
+    assert shown["posology"] == "500mg, oral, 8/8h, 10 dias, After meals."
+    assert shown["duration_days"] is None

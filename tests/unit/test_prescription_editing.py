@@ -112,6 +112,16 @@ def test_the_status_of_a_check_follows_what_it_was_made_of():
     ]
 
 
+def test_what_was_being_checked_and_says_something_else_now_is_being_checked_no_more():
+    draft = some.draft()
+    pending = checking.ask(draft, asked(draft), at(), since=draft)
+    emptied = editing.remove_item(pending, TABLETS, occasion=at())
+
+    after = checking.after_edit(emptied, asked(emptied), at(), since=pending)
+
+    assert (pending.check_status, after.check_status) == (CheckStatus.PENDING, CheckStatus.NEVER_RUN)
+
+
 @pytest.mark.parametrize(
     ("facts_version", "in_force_version", "knowledge_base", "current"),
     [
@@ -198,11 +208,12 @@ def test_a_finding_by_another_rule_about_the_same_goes_on():
 
 def test_of_two_that_speak_of_the_same_each_goes_on_once_and_by_its_own_rule():
     one, two = (some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((51, "age"), (52, "pregnancy")))
-    new = [some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((61, "pregnancy"), (62, "sex"))]
+    rules = ((61, "pregnancy"), (62, "sex"), (63, "weight"))
+    new = [some.finding(id=UUID(int=n), rule_id=rule) for n, rule in rules]
 
     after = continuing.continued(some.verdict(one, two), [some.item()], new)
 
-    assert [found.id for found in after] == [two.id, one.id]
+    assert [found.id for found in after] == [two.id, one.id, UUID(int=63)]
 
 
 def test_a_finding_about_an_item_that_changed_since_the_check_is_a_new_one():

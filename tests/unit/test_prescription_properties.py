@@ -204,7 +204,7 @@ class AtThePharmacy(RuleBasedStateMachine):
         assert outline.fields.get("notes") == self.p.notes
         assert outline.fields["prescription_type"] == self.p.prescription_type
         until = self.p.valid_until
-        assert outline.fields.get("valid_until") == (until.isoformat() if until else None)
+        assert outline.fields.get("valid_until") == (some.spelled(until) if until else None)
 
     @invariant()
     def every_step_of_the_history_is_a_legal_one(self) -> None:

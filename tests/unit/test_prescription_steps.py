@@ -23,6 +23,7 @@ from services.prescription.domain.patient import (
     FOR_EVER,
     Facts,
     Patient,
+    current_after_all,
     in_force_until,
     is_current,
 )
@@ -262,14 +263,8 @@ def test_who_begins_to_sign_comes_into_force_and_its_own_check_outlasts_that():
     begun = sign(validated)
 
     assert in_force_until(begun) == FOR_EVER
-    assert is_current(patients_after(begun, patient), patient.entered_or_left(), None)
+    assert is_current(current_after_all(begun, patient), patient.entered_or_left(), None)
     assert not is_current(begun, patient.entered_or_left(), None)
-
-
-def patients_after(prescription: Prescription, patient: Patient) -> Prescription:
-    from services.prescription.domain import patient as patients
-
-    return patients.current_after_all(prescription, patient)
 
 
 @pytest.mark.parametrize(

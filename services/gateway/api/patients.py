@@ -154,7 +154,7 @@ async def update_patient(
             changed = await directory.change_patient(conn, caller.tenant_id, held, wanted, now=now)
         except PatientExists as exists:
             raise _exists(exists) from None
-        if _facts(changed) != _facts(held):
+        if messages.facts(changed.record) != messages.facts(held.record):
             event = PatientFactsChanged(tenant_id=caller.tenant_id, facts=changed.record.facts)
             await outbox.send(conn, event)
         return Answer(200, _shown(changed, settings.today(now)))
@@ -183,9 +183,3 @@ def _etag(one: KnownPatient) -> str:
 
 def _exists(error: PatientExists) -> Problem:
     return Problem("patient_exists", patient_id=ids.spell("pat", error.patient_id))
-
-
-def _facts(one: KnownPatient) -> tuple[object, ...]:
-    """What a safety check goes by."""
-    record = one.record
-    return (record.date_of_birth, record.sex, record.allergies)

@@ -8,7 +8,7 @@ import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -25,6 +25,8 @@ from shared.database import Pool
 
 STANDING_SECONDS_MAX: Final = 4.0
 """How old what is known of a key may be: a revocation takes effect within five seconds."""
+LEEWAY: Final = timedelta(seconds=60)
+"""How far clocks may differ, where a key is proved later than it was sent (public-topics 1)."""
 KEYS_MAX: Final = 20_000
 FAILURES_MAX: Final = 30
 FAILURE_SECONDS: Final = 60.0
@@ -133,6 +135,17 @@ class KeyDoor:
         self._uses[holder.key_id] += 1
         return holder
 
+    async def sender(self, key: str, *, at: datetime) -> KeyHolder:
+        """Who sent a record with this key: it had to be valid at that moment, and is not revoked.
+
+        Raises Problem `invalid_api_key`.
+        """
+        holder = await self._holder(key, clock.now(), at - LEEWAY)
+        if holder is None:
+            raise Problem("invalid_api_key")
+        self._uses[holder.key_id] += 1
+        return holder
+
     async def count(self, holder: KeyHolder) -> dict[str, str]:
         """Count a call of its tenant; the headers that the answer has. Raises Problem `rate_limited`."""
         return await self._quotas.admit(holder.tenant_id, holder.settings.call_limits, clock.now())
@@ -147,7 +160,8 @@ class KeyDoor:
                 self._uses.update(uses)
                 raise
 
-    async def _holder(self, key: str, now: datetime) -> KeyHolder | None:
+    async def _holder(self, key: str, now: datetime, at: datetime | None = None) -> KeyHolder | None:
+        """`at`: when it had to be valid, if not now."""
         form = _FORM.fullmatch(key)
         if form is None or form[1] != self._kind:
             return None
@@ -158,7 +172,7 @@ class KeyDoor:
         if known is None or not hmac.compare_digest(digest, known[1].key.key_sha256):
             return None
         ends = known[1].key.expires_at
-        return None if ends is not None and ends <= now else known[0]
+        return None if ends is not None and ends <= (at or now) else known[0]
 
     async def _stand(self, digest: bytes, now: datetime) -> tuple[KeyHolder, KeyOnFile, float] | None:
         found = await api_keys.find(self._pool, digest)

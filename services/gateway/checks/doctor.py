@@ -125,6 +125,19 @@ def next_status(
     return status
 
 
+def put_status(check: str, held: KnownDoctor, sent: ListedDoctor, *, active: bool) -> str:
+    """The status after a change that says no more than whether the doctor is active (delphos-dialect 12.2).
+
+    Under `registry` nobody but the register makes a doctor active again (ruling 3.16).
+    """
+    if not active:
+        return "SUSPENDED"
+    if check == "declared":
+        return "ACTIVE"
+    confirmed = held.registration_status == "ACTIVE" and _registration(sent) == _registration(held.record)
+    return "ACTIVE" if confirmed else "PENDING_VERIFICATION"
+
+
 def _registration(doctor: ListedDoctor) -> tuple[object, ...]:
     """What a register confirms."""
     return (

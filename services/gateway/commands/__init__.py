@@ -13,6 +13,7 @@ from starlette.requests import Request as HttpRequest
 
 from contracts.message import Command, Event
 from services.gateway.commands import asked as asking
+from services.gateway.commands.accepting import Accepting, Unsure
 from services.gateway.commands.asked import Asker, Preference
 from services.gateway.commands.waiting import Outcomes
 from services.gateway.messages import outcomes as answers
@@ -44,6 +45,7 @@ class Commands:
     def __init__(self, *, pool: Pool, owner: Pool, settings: Settings) -> None:
         self._pool = pool
         self._settings = settings
+        self._accepting = Accepting(pool)
         self._outcomes = Outcomes(owner, settings.database_url)
 
     async def __aenter__(self) -> Self:
@@ -102,16 +104,22 @@ class Commands:
             await outbox.send(conn, command)
 
         try:
-            return await self._open(new, both)
+            return await self._accepting.accept(new, command)
+        except Unsure:
+            pass
+        try:
+            return await self._open(new, both, unknown=True)
         except _Unknown:
             return True
 
-    async def _open(self, new: Request, beside: Callable[[Connection], Awaitable[None]]) -> bool:
+    async def _open(
+        self, new: Request, beside: Callable[[Connection], Awaitable[None]], *, unknown: bool = False
+    ) -> bool:
         """Open the request and do what belongs to it in one transaction, repeated until its fate is known.
 
-        Raises Unavailable if it was not opened, _Unknown if that could not be learned.
+        `unknown`: it may be open already. Raises Unavailable if it was not opened, _Unknown if that could not
+        be learned.
         """
-        unknown = False
         give_up = time.monotonic() + UNKNOWN_SECONDS_MAX
         while True:
             committing = False

@@ -6,12 +6,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeAlias
+from uuid import UUID
 
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
+from contracts.command_outcomes import (
+    CommandRefused,
+    CommandSucceeded,
+    RecordCommandRefused,
+    RecordCommandSucceeded,
+)
 from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_commands import IssuePrescription
-from contracts.prescription_events import PrescriptionChanged
+from contracts.prescription_events import ConsultationChanged, PrescriptionChanged, TemplateChanged
 from services.gateway.handlers import handlers
 from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
@@ -23,10 +29,12 @@ from shared import clock, telemetry
 from shared.database import Connection
 from shared.outbox import Outbox
 
-Outcome: TypeAlias = CommandSucceeded | CommandRefused
-Tell: TypeAlias = Callable[[Request, Answer, Outcome, Outbox], Awaitable[None]]
+Outcome: TypeAlias = CommandSucceeded | CommandRefused | RecordCommandSucceeded | RecordCommandRefused
+Tell: TypeAlias = Callable[[Request, Answer, Outcome, Connection, Outbox], Awaitable[None]]
 
-_ANSWERS: Final = (CommandSucceeded, CommandRefused, DocumentFinished)
+_ANSWERS: Final = (
+    *(CommandSucceeded, CommandRefused, RecordCommandSucceeded, RecordCommandRefused, DocumentFinished),
+)
 
 _tellers: Final[dict[str, Tell]] = {}
 
@@ -56,9 +64,11 @@ async def on_command_succeeded(event: CommandSucceeded, conn: Connection, outbox
     request = hand.pending(conn, event.request_id)
 
     hand.show(conn, event.prescription)
+    if event.template is not None:
+        hand.show_record(conn, event.template)
     if request is not None:
         answer = outcomes.success(event, await _with_names(conn, request))
-        await _finish(conn, request, event, answer, outbox)
+        await _finish(conn, request, event, answer, outbox, about=event.prescription_id)
         await _keep_consent(conn, request, event)
         await _reveal_patient(conn, request, event, outbox)
 
@@ -73,6 +83,39 @@ async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Ou
     if request is not None:
         refused = outcomes.refusal(outcomes.problem(event, request), request)
         await _finish(conn, request, event, refused, outbox)
+
+
+@handlers.on(RecordCommandSucceeded)
+async def on_record_command_succeeded(
+    event: RecordCommandSucceeded, conn: Connection, outbox: Outbox
+) -> None:
+    """The same of a consultation or a template."""
+    request = hand.pending(conn, event.request_id)
+
+    for record in (event.consultation, event.template):
+        if record is not None:
+            hand.show_record(conn, record)
+    if request is not None:
+        await _finish(conn, request, event, outcomes.success(event, request), outbox)
+
+
+@handlers.on(RecordCommandRefused)
+async def on_record_command_refused(event: RecordCommandRefused, conn: Connection, outbox: Outbox) -> None:
+    """The same of a consultation or a template."""
+    request = hand.pending(conn, event.request_id)
+    if request is not None:
+        refused = outcomes.refusal(outcomes.problem(event, request), request)
+        await _finish(conn, request, event, refused, outbox)
+
+
+@handlers.on(ConsultationChanged)
+async def on_consultation_changed(event: ConsultationChanged, conn: Connection, outbox: Outbox) -> None:
+    hand.show_record(conn, event.consultation)
+
+
+@handlers.on(TemplateChanged)
+async def on_template_changed(event: TemplateChanged, conn: Connection, outbox: Outbox) -> None:
+    hand.show_record(conn, event.template)
 
 
 @handlers.on(PrescriptionChanged)
@@ -108,13 +151,22 @@ async def _with_names(conn: Connection, request: Request) -> Request:
     return replace(request, context={**(request.context or {}), "names": names})
 
 
-async def _finish(conn: Connection, request: Request, event: Outcome, answer: Answer, outbox: Outbox) -> None:
-    told_of = event.prescription_id if answer.succeeded else request.prescription_id
+async def _finish(
+    conn: Connection,
+    request: Request,
+    event: Outcome,
+    answer: Answer,
+    outbox: Outbox,
+    *,
+    about: UUID | None = None,
+) -> None:
+    """`about`: the prescription that a success speaks of."""
+    told_of = about if answer.succeeded else request.prescription_id
     hand.finish(conn, request, answer, prescription_id=told_of, at=clock.now())
     telemetry.request_outcomes.labels("succeeded" if answer.succeeded else str(answer.status)).inc()
     tell = _tellers.get(request.asked.source)
     if tell is not None:
-        await tell(request, answer, event, outbox)
+        await tell(request, answer, event, conn, outbox)
 
 
 async def _keep_consent(conn: Connection, request: Request, event: CommandSucceeded) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts import dispense_reports as reports
-from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.prescription_commands import PrescriptionCommand
 from services.gateway.auth.door import Door
 from services.gateway.auth.principal import Principal
@@ -19,7 +18,7 @@ from services.gateway.checks import dispensing, fields
 from services.gateway.checks.dispensing import Asked
 from services.gateway.commands.asked import digest
 from services.gateway.handlers import handlers
-from services.gateway.handlers.outcomes import after_outcome
+from services.gateway.handlers.outcomes import Outcome, after_outcome
 from services.gateway.messages import ids
 from services.gateway.messages import reports as messages
 from services.gateway.messages.answers import Answer
@@ -184,7 +183,8 @@ async def _claim(conn: Connection, asked: Asked, text: Any) -> store.Claim | Non
 async def tell(
     request: Request,
     answer: Answer,
-    outcome: CommandSucceeded | CommandRefused,
+    outcome: Outcome,
+    conn: Connection,
     outbox: Outbox,
 ) -> None:
     """The outcome of a report, in the transaction that stores its answer."""

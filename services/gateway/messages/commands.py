@@ -37,6 +37,16 @@ class Asking:
         }
 
 
+def record_head(caller: Caller, request_id: UUID, tenant_id: UUID, now: datetime) -> Mapping[str, Any]:
+    """What every command from HTTP about a consultation or a template begins with."""
+    return {
+        "tenant_id": tenant_id,
+        "request_id": request_id,
+        "caller": caller,
+        "deadline": now + DEADLINE,
+    }
+
+
 def void(asking: Asking, *, reason: str, reason_code: str, doctor_id: UUID | None) -> VoidPrescription:
     return VoidPrescription(**asking.head(), reason=reason, reason_code=reason_code, doctor_id=doctor_id)
 

@@ -46,6 +46,8 @@ DELPHOS: Final = Dialect(
     headers={"Cache-Control": "no-store"},
 )
 
+CONSULTATIONS: Final = "consultation"
+"""The source of a request that came as a consultation over Kafka."""
 REQUESTS: Final = "/v1/requests"
 """The one path of both: a token selects the first dialect, a key the second."""
 
@@ -78,4 +80,4 @@ def of_path(path: str, *, with_token: bool) -> Dialect:
 
 def of_source(source: str) -> Dialect:
     """The dialect that a request was made in, as requests say it; reports and documents speak the first."""
-    return DELPHOS if source == DELPHOS.name else OSIGU
+    return DELPHOS if source in (DELPHOS.name, CONSULTATIONS) else OSIGU

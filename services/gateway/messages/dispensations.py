@@ -88,7 +88,7 @@ def code(prescription: Prescription) -> dict[str, Any]:
             {
                 "id": ids.spell("rxi", item.item_id),
                 "product_code": item.product.product_code if item.product else None,
-                "product_name": item.product.product_name if item.product else item.medication_name,
+                "product_name": item.medication_name,
                 "posology": item.posology,
                 "prescribed_quantity": item.quantity,
                 "remaining_quantity": item.remaining_quantity,
@@ -109,7 +109,7 @@ def _line(prescription: Prescription, claim: Dispensation, line: DispensationLin
     return {
         "id": ids.spell("rxi", line.item_id),
         "product_code": item.product.product_code if item.product else None,
-        "product_name": item.product.product_name if item.product else item.medication_name,
+        "product_name": item.medication_name,
         "posology": item.posology,
         "prescribed_quantity": item.quantity,
         "quantity": line.quantity,

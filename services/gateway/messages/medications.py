@@ -24,10 +24,11 @@ def _medication(prescription: Prescription, item: Item, code: str | None) -> dic
         "id": ids.spell("rxi", item.item_id),
         "prescription_item_code": item_code,
         "product_code": product.product_code if product else None,
-        "product_name": product.product_name if product else item.medication_name,
+        "product_name": item.medication_name,
         "quantity": item.quantity,
         "posology": posology(item),
-        "duration_days": item.duration_days,
+        # Free text of the other dialect may be counted, but it is told as it was written (5.8).
+        "duration_days": item.duration_days if item.duration is None else None,
         "dose_amount": item.dose_amount,
         "dose_unit": item.dose_unit,
         "frequency": item.frequency,

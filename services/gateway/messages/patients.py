@@ -32,6 +32,11 @@ def full_name(record: Patient) -> str | None:
     return " ".join(part for part in parts if part) or None
 
 
+def facts(record: Patient) -> tuple[object, ...]:
+    """What a safety check goes by."""
+    return (record.date_of_birth, record.sex, record.allergies)
+
+
 def same_person(one: Patient, other: Patient) -> bool:
     """Whether birth date and names agree, without regard to case; no name contradicts none."""
     if one.date_of_birth != other.date_of_birth:

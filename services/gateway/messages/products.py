@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,6 +10,18 @@ from contracts.drug_catalog import CatalogueProduct
 
 LANGUAGES: Final = ("en", "es", "pt")
 TYPES: Final = ("MEDICATION", "LAB", "IMAGING", "PROCEDURE")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A medicine that a search has found, and how well it fits."""
+
+    record: CatalogueProduct
+    substance: str
+    atc_codes: tuple[str, ...]
+    text_score: float
+    trigram_score: float
+    fused_score: float
 
 
 def product(record: CatalogueProduct, language: str) -> dict[str, Any]:

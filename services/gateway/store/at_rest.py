@@ -118,7 +118,10 @@ RESPONSE: Final = Column("request", "response_body", ("request_id",))
 PRESCRIPTION: Final = Column("prescription_view", "state", ("prescription_id",))
 HISTORY: Final = Column("prescription_history", "entry", ("prescription_id", "revision"))
 DISPENSATION: Final = Column("dispensation_view", "state", ("dispensation_id",))
+CONSULTATION: Final = Column("consultation_view", "state", ("consultation_id",))
 DOCUMENT: Final = Column("document", "content", ("prescription_id", "face", "language"))
 CONSENT: Final = Column("consent", "record", ("prescription_id",))
 
-COLUMNS: Final = (PATIENT, CONTEXT, RESPONSE, PRESCRIPTION, HISTORY, DISPENSATION, DOCUMENT, CONSENT)
+COLUMNS: Final = (
+    *(PATIENT, CONTEXT, RESPONSE, PRESCRIPTION, HISTORY, DISPENSATION, CONSULTATION, DOCUMENT, CONSENT),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,10 +10,10 @@ from typing import Final
 from uuid import UUID
 
 from contracts.prescription_events import PrescriptionChanged
-from contracts.values import Prescription
+from contracts.values import Consultation, Prescription, Template
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
-from services.gateway.store import history, requests, views
+from services.gateway.store import history, records, requests, views
 from services.gateway.store.history import Told
 from services.gateway.store.requests import Finished
 from shared.database import Connection
@@ -25,6 +25,7 @@ class _Hand:
     pending: dict[UUID, Request] = field(default_factory=dict)
     shown: dict[tuple[UUID, UUID], Prescription] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
+    records: dict[UUID, Consultation | Template] = field(default_factory=dict)
     finished: list[Finished] = field(default_factory=list)
 
 
@@ -63,6 +64,14 @@ def tell(conn: Connection, event: PrescriptionChanged) -> None:
     _of(conn).told += [Told(state.tenant_id, state.prescription_id, entry) for entry in event.history]
 
 
+def show_record(conn: Connection, record: Consultation | Template) -> None:
+    """Show this state of a consultation or a template, unless a higher version is shown or in hand."""
+    held = _of(conn).records
+    record_id = record.consultation_id if isinstance(record, Consultation) else record.template_id
+    if record_id not in held or held[record_id].version < record.version:
+        held[record_id] = record
+
+
 def finish(
     conn: Connection, request: Request, answer: Answer, *, prescription_id: UUID | None, at: datetime
 ) -> None:
@@ -79,7 +88,14 @@ async def settle(conn: Connection) -> None:
         return
     await views.keep(conn, [hand.shown[place] for place in sorted(hand.shown)])
     await history.keep(conn, hand.told)
+    await _keep(conn, [hand.records[record_id] for record_id in sorted(hand.records)])
     await requests.finish(conn, hand.finished)
     hand.shown.clear()
     hand.told.clear()
+    hand.records.clear()
     hand.finished.clear()
+
+
+async def _keep(conn: Connection, kept: Sequence[Consultation | Template]) -> None:
+    await records.keep_consultations(conn, [one for one in kept if isinstance(one, Consultation)])
+    await records.keep_templates(conn, [one for one in kept if isinstance(one, Template)])

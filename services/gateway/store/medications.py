@@ -9,6 +9,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from contracts.drug_catalog import CatalogueProduct
+from services.gateway.messages.products import Found
 from services.gateway.store.catalogue import PRESENT
 from shared.database import Connection
 
@@ -27,18 +28,6 @@ class Wanted:
     kind: str | None = None
     therapeutic_class: str | None = None
     atc_prefix: str | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A medicine, and how well it fits."""
-
-    record: CatalogueProduct
-    substance: str
-    atc_codes: tuple[str, ...]
-    text_score: float
-    trigram_score: float
-    fused_score: float
 
 
 def _found(row: Record) -> Found:

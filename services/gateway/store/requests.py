@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.dialects import CONSULTATIONS
 from services.gateway.messages.requests import Asked, Request
 from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
@@ -41,39 +42,61 @@ async def open(conn: Connection, request: Request) -> bool:
 
     The transaction becomes the tenant's.
     """
-    asked, answer = request.asked, request.answer
-    # The tenant of the row is what set_config returns, so the policy that checks the row always meets it.
-    found = await conn.fetchval(
-        """
+    return bool(await open_all(conn, [request]))
+
+
+async def open_all(conn: Connection, wanted: Sequence[Request]) -> set[UUID]:
+    """Accept requests of one tenant; gives those whose key nobody else held, among them the first of each."""
+    asked = [one.asked for one in wanted]
+    answers = [one.answer for one in wanted]
+    rows = await conn.fetch(
+        f"""
+        {TENANT}
         INSERT INTO request (request_id, tenant_id, client, source, idempotency_key, method, path,
                              content_digest, kind, context, prescription_id, accepted_at, holds_key,
                              state, finished_at, response_status, response_headers, response_body, asked_by)
-        VALUES ($1, set_config('recepta.tenant_id', $2, true)::uuid, $3, $4, $5, $6, $7,
-                $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+        SELECT new.request_id, present.id, client, source, idempotency_key, method, path, content_digest,
+               kind, context, prescription_id, accepted_at, holds_key,
+               state, finished_at, response_status, response_headers, response_body, asked_by
+          FROM present
+         CROSS JOIN unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                           $8::bytea[], $9::text[], $10::bytea[], $11::uuid[], $12::timestamptz[],
+                           $13::bool[], $14::text[], $15::timestamptz[], $16::int[], $17::text[],
+                           $18::bytea[], $19::text[])
+               WITH ORDINALITY
+               AS new (request_id, client, source, idempotency_key, method, path, content_digest, kind,
+                       context, prescription_id, accepted_at, holds_key, state, finished_at,
+                       response_status, response_headers, response_body, asked_by, place)
+         ORDER BY place
             ON CONFLICT DO NOTHING
-        RETURNING true
+        RETURNING request_id
         """,
-        asked.request_id,
-        str(asked.tenant_id),
-        asked.client,
-        asked.source,
-        asked.idempotency_key,
-        asked.method,
-        asked.path,
-        kept_digest(asked),
-        request.kind,
-        at_rest.CONTEXT.seal(orjson.dumps(request.context or {}), asked.tenant_id, asked.request_id),
-        request.prescription_id,
-        request.accepted_at,
-        _holds_key(asked.source, answer),
-        _state(answer),
-        None if answer is None else request.accepted_at,
-        None if answer is None else answer.status,
-        None if answer is None else _headers(answer),
-        None if answer is None else _body(asked, answer),
-        asked.asked_by,
+        str(asked[0].tenant_id),
+        [one.request_id for one in asked],
+        [one.client for one in asked],
+        [one.source for one in asked],
+        [one.idempotency_key for one in asked],
+        [one.method for one in asked],
+        [one.path for one in asked],
+        [kept_digest(one) for one in asked],
+        [one.kind for one in wanted],
+        [_context(one) for one in wanted],
+        [one.prescription_id for one in wanted],
+        [one.accepted_at for one in wanted],
+        [_holds_key(one.asked.source, one.answer) for one in wanted],
+        [_state(one) for one in answers],
+        [None if one.answer is None else one.accepted_at for one in wanted],
+        [None if one is None else one.status for one in answers],
+        [None if one is None else _headers(one) for one in answers],
+        [None if one.answer is None else _body(one.asked, one.answer) for one in wanted],
+        [one.asked_by for one in asked],
     )
-    return found is True
+    return {row["request_id"] for row in rows}
+
+
+def _context(request: Request) -> bytes:
+    asked = request.asked
+    return at_rest.CONTEXT.seal(orjson.dumps(request.context or {}), asked.tenant_id, asked.request_id)
 
 
 def kept_digest(asked: Asked) -> bytes:
@@ -87,9 +110,12 @@ def _state(answer: Answer | None) -> str:
     return "SUCCEEDED" if answer.succeeded else "FAILED"
 
 
+_FROM_KAFKA: Final = ("kafka", CONSULTATIONS)
+
+
 def _holds_key(source: str, answer: Answer | None) -> bool:
-    """A refusal frees its key, except in a report: who repeats its id gets the refusal again (ruling 6.2)."""
-    return source == "kafka" or answer is None or answer.succeeded
+    """A refusal frees its key, except in what came over Kafka: its id is used up (ruling 6.2)."""
+    return source in _FROM_KAFKA or answer is None or answer.succeeded
 
 
 async def set_answered(conn: Connection, asked: Asked, answer: Answer, *, finished_at: datetime) -> None:

@@ -44,7 +44,7 @@ def cancel(
             stopped if stopped and one.id == stopped.id else one for one in prescription.dispensations
         ),
     )
-    notes = [Note(action=Action.STATUS_CHANGED, changes=(Change("reason_code", None, reason_code),))]
+    notes = [Note(action=Action.STATUS_CHANGED, changes=_changes(prescription, changed, reason, reason_code))]
     say = [Say(Said.ENDED)] if prescription.status is Status.SUBMITTED else []
     if stopped:
         note = DispensationNote(stopped.id, stopped.status, ())
@@ -85,6 +85,16 @@ def _signing_refused(before: Prescription, cancelled: Prescription, occasion: Oc
         return cancelled
     refusal = cancelled.refused("T", asked_for=Status.SIGNED)
     return refused_attempt(cancelled, refusal, replace(before.sign_request.occasion, at=occasion.at))
+
+
+def _changes(
+    before: Prescription, cancelled: Prescription, reason: str, reason_code: str
+) -> tuple[Change, ...]:
+    why = (Change("cancel_reason", None, reason), Change("reason_code", None, reason_code))
+    was, void = before.signature, cancelled.signature
+    if was is None or void is None or was.status is void.status:
+        return why
+    return (*why, Change("signature.status", was.status.value, void.status.value))
 
 
 def _void(signature: Signature | None) -> Signature | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NoReturn
 from uuid import UUID
 
@@ -205,5 +205,5 @@ def _changes(before: Prescription, after: Prescription, *names: str) -> tuple[Ch
 
 def _told(value: object) -> str | None:
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return None if value is None else str(value)

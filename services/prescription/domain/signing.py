@@ -44,7 +44,8 @@ def begin(
         signature=signature,
         sign_request=replace(request, before=before) if request else None,
     )
-    note = Note(action=Action.SIGNING_STARTED, changes=(Change("signed_by", None, str(signed_by)),))
+    signer = Change("signature.signed_by", str(before.signed_by) if before else None, str(signed_by))
+    note = Note(action=Action.SIGNING_STARTED, changes=(_moved(before, signature), signer))
     return prescription.becomes(changed, occasion, note)
 
 
@@ -94,14 +95,22 @@ def objection(prescription: Prescription, now: Occasion, *, signer_active: bool)
     return blocked(prescription)
 
 
-def withdraw(prescription: Prescription, refusal: Refused, now: Occasion) -> Prescription:
-    """End an attempt before anything was sealed: the signature is again what it was."""
+def withdraw(
+    prescription: Prescription, refusal: Refused, now: Occasion, *, since: Prescription | None = None
+) -> Prescription:
+    """End an attempt before anything was sealed: the signature is again what it was.
+
+    `since` is what this commit began with, so that clients count it once.
+    """
     request = prescription.sign_request
     assert request is not None
     target = prescription.admit(Move.SIGNING_FAILED)
     changed = replace(prescription, status=target.status, signature=request.before, sign_request=None)
-    failed = Note(action=Action.SIGNING_FAILED, error=refusal.code)
-    return prescription.becomes(changed, now, failed, Note(action=Action.ATTEMPT_REFUSED, error=refusal.code))
+    back = (_moved(prescription.signature, request.before),)
+    failed = Note(action=Action.SIGNING_FAILED, error=refusal.code, changes=back)
+    counted = since is not None and prescription.version > since.version
+    withdrawn = (prescription.besides if counted else prescription.becomes)(changed, now, failed)
+    return withdrawn.noted(now, Note(action=Action.ATTEMPT_REFUSED, error=refusal.code))
 
 
 def sealing(prescription: Prescription, code: str) -> Prescription:
@@ -116,8 +125,18 @@ def with_code(prescription: Prescription, code: str) -> Prescription:
     return prescription if prescription.code else replace(prescription, code=code)
 
 
-def after_seal(prescription: Prescription, seal: Seal, *, number: int, occasion: Occasion) -> Prescription:
-    """Signed. A seal of what was cancelled meanwhile is archived as void; any other late one is ignored."""
+def after_seal(
+    prescription: Prescription,
+    seal: Seal,
+    *,
+    number: int,
+    occasion: Occasion,
+    document_id: UUID | None = None,
+) -> Prescription:
+    """Signed; `document_id` names the PDF of it, which is made once.
+
+    A seal of what was cancelled meanwhile is archived as void; any other late one is ignored.
+    """
     signature = prescription.signature
     if signature is None or signature.number != number or signature.seal is not None:
         return prescription
@@ -128,10 +147,17 @@ def after_seal(prescription: Prescription, seal: Seal, *, number: int, occasion:
         note = Note(action=Action.SIGNATURE_ARCHIVED)
         return replace(prescription, signature=archived).noted(occasion, note)
     target = prescription.admit(Move.SIGNATURE_MADE)
-    signature = replace(signature, status=SignatureStatus.COMPLETED, seal=seal, signed_at=seal.sealed_at)
-    changed = replace(prescription, status=target.status, signature=signature, sign_request=None)
+    completed = replace(signature, status=SignatureStatus.COMPLETED, seal=seal, signed_at=seal.sealed_at)
+    changed = replace(
+        prescription,
+        status=target.status,
+        signature=completed,
+        sign_request=None,
+        signed_document_id=document_id,
+    )
     signed_by = Change("signed_by", None, str(signature.signed_by))
-    return prescription.becomes(changed, occasion, Note(action=Action.STATUS_CHANGED, changes=(signed_by,)))
+    note = Note(action=Action.STATUS_CHANGED, changes=(signed_by, _moved(signature, completed)))
+    return prescription.becomes(changed, occasion, note)
 
 
 def after_failure(
@@ -142,9 +168,10 @@ def after_failure(
     if prescription.cell(Move.SIGNING_FAILED).ignored or signature is None or signature.number != number:
         return prescription
     target = prescription.admit(Move.SIGNING_FAILED)
-    signature = replace(signature, status=SignatureStatus.FAILED, failure=failure, failed_at=occasion.at)
-    changed = replace(prescription, status=target.status, signature=signature, sign_request=None)
-    return prescription.becomes(changed, occasion, Note(action=Action.SIGNING_FAILED, error=failure))
+    failed = replace(signature, status=SignatureStatus.FAILED, failure=failure, failed_at=occasion.at)
+    changed = replace(prescription, status=target.status, signature=failed, sign_request=None)
+    note = Note(action=Action.SIGNING_FAILED, error=failure, changes=(_moved(signature, failed),))
+    return prescription.becomes(changed, occasion, note)
 
 
 def give_up(prescription: Prescription, now: datetime) -> Prescription:
@@ -180,11 +207,14 @@ def refusal(before: Prescription, after: Prescription) -> Refused | None:
 
 
 def release(prescription: Prescription, *, document_id: UUID, occasion: Occasion) -> Prescription:
-    """Pharmacies can redeem its code from now on; `document_id` names the PDF of what was signed."""
+    """Pharmacies can redeem its code from now on; `document_id` names the PDF of it where nothing did."""
     target = prescription.admit(Move.TO_SUBMITTED, asked_for=Status.SUBMITTED)
     _still_valid(prescription, occasion)
     changed = replace(
-        prescription, status=target.status, issued_at=occasion.at, signed_document_id=document_id
+        prescription,
+        status=target.status,
+        issued_at=occasion.at,
+        signed_document_id=prescription.signed_document_id or document_id,
     )
     return prescription.becomes(changed, occasion, say=[Say(Said.RELEASED)])
 
@@ -202,6 +232,12 @@ def _still_valid(prescription: Prescription, occasion: Occasion) -> None:
 
 def _expired() -> Refused:
     return Refused("prescription_expired", "Its validity is over.")
+
+
+def _moved(before: Signature | None, after: Signature | None) -> Change:
+    return Change(
+        "signature.status", before.status.value if before else None, after.status.value if after else None
+    )
 
 
 def _failed(failure: str | None) -> Refused:

@@ -64,7 +64,11 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     seal = reading.seal(event.seal)
     if not prescription.hidden:
         signed = signing.after_seal(
-            clockwork.as_of(prescription, now.at), seal, number=event.signature_version, occasion=now
+            clockwork.as_of(prescription, now.at),
+            seal,
+            number=event.signature_version,
+            document_id=ids.new(),
+            occasion=now,
         )
         carry_out(conn, outbox, prescription, signed)
         return

@@ -28,7 +28,7 @@ async def begin(
     patient_now = known.told(reading.facts(patient)) if patient else known
     if patients.is_current(begun, patient_now, store.knowledge_base(conn)):
         signing.allow(begun)
-        _seal(conn, outbox, before, begun)
+        await _seal(conn, outbox, before, begun)
         return
     entered = patient_now.entered_or_left()
     asking = checking.ask(begun, entered.asked_with(begun), now, since=before)
@@ -47,13 +47,16 @@ async def go_on(
     suspended = await store.suspended(conn, checked.tenant_id, {checked.signature.signed_by})
     refusal = signing.objection(checked, now, signer_active=not suspended)
     if refusal is not None:
-        carry_out(conn, outbox, before, signing.withdraw(checked, refusal, now), refusal=refusal)
+        withdrawn = signing.withdraw(checked, refusal, now, since=before)
+        carry_out(conn, outbox, before, withdrawn, refusal=refusal)
         return
-    _seal(conn, outbox, before, checked)
+    await _seal(conn, outbox, before, checked)
 
 
-def _seal(conn: Connection, outbox: Outbox, before: Prescription, allowed: Prescription) -> None:
+async def _seal(conn: Connection, outbox: Outbox, before: Prescription, allowed: Prescription) -> None:
     code = prescription_codes.allocate(allowed.updated_at.year, secrets.randbelow)
     sealing = signing.sealing(allowed, code)
+    shown = await store.display_names(conn, {row for item in sealing.items for row in item.ingredients})
+
     carry_out(conn, outbox, before, sealing)
-    outbox.announce(telling.seal_requested(sealing))
+    outbox.announce(telling.seal_requested(sealing, shown))

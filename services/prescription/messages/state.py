@@ -1,5 +1,7 @@
 """Domain to contract: a prescription whole, as views keep it and consumers need it."""
 
+from collections.abc import Mapping
+
 from contracts import values
 from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Line
 from services.prescription.domain.items import Item, Product
@@ -125,8 +127,14 @@ def not_evaluated(prescription: Prescription) -> tuple[values.NotEvaluated, ...]
 
 
 def order(item: Item) -> values.ItemOrder:
-    """The item as it was prescribed, for the seal."""
+    """The item as it was prescribed."""
     return values.ItemOrder.model_validate(_ordered(item))
+
+
+def to_be_sealed(item: Item, shown: Mapping[str, str]) -> values.ItemOrder:
+    """The same for the seal, its ingredients by the names that people read."""
+    ingredients = tuple(shown.get(row, row) for row in item.ingredients)
+    return values.ItemOrder.model_validate({**_ordered(item), "ingredients": ingredients})
 
 
 def _ordered(item: Item) -> dict[str, object]:

@@ -35,6 +35,7 @@ _EVENTS: Final[Mapping[Said, type[dispense.DispenseEvent]]] = {
     Said.ENDED: dispense.DispenseEnded,
 }
 ALLERGIES_MAX: Final = 400
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 def check_requested(
@@ -61,8 +62,8 @@ def check_requested(
     )
 
 
-def seal_requested(prescription: Prescription) -> SealRequested:
-    """Ask for the provider's seal over what is never to change."""
+def seal_requested(prescription: Prescription, shown: Mapping[str, str] = _NOTHING) -> SealRequested:
+    """Ask for the provider's seal over what is never to change; `shown`: how ingredients are called."""
     carried = particulars.of(prescription)
     signature = prescription.signature
     assert signature is not None
@@ -76,7 +77,7 @@ def seal_requested(prescription: Prescription) -> SealRequested:
         provider=carried.provider,
         patient=carried.patient,
         doctor=carried.signer or carried.doctor,
-        items=tuple(state.order(one) for one in prescription.items),
+        items=tuple(state.to_be_sealed(one, shown) for one in prescription.items),
         diagnoses=carried.diagnoses,
         patient_data_consent=carried.patient_data_consent,
         issued_at=signature.asked_at,

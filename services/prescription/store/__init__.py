@@ -1,6 +1,6 @@
 """Everything the prescription service says to Postgres."""
 
-from services.prescription.store.catalogue import fill_in, resolve_items
+from services.prescription.store.catalogue import display_names, fill_in, resolve_items
 from services.prescription.store.hand import (
     add,
     drop,
@@ -49,6 +49,7 @@ __all__ = [
     "check_all_again",
     "consultation",
     "consultations_to_name",
+    "display_names",
     "drop",
     "fill_in",
     "find",

@@ -36,7 +36,7 @@ async def fill_in(conn: Connection, items: Sequence[Item]) -> tuple[Item, ...]:
     that fits name and strength.
     """
     sure = [one for one in items if matching.sure(one)]
-    shown = await _shown(conn, {ingredient for one in sure for ingredient in one.ingredients})
+    shown = await display_names(conn, {ingredient for one in sure for ingredient in one.ingredients})
     fitting = await _fitting(conn, {wanted for one in sure if (wanted := matching.wanted(one))})
     return tuple(_filled_in(one, shown, fitting) if one in sure else one for one in items)
 
@@ -125,7 +125,7 @@ async def _products(conn: Connection, ids: Iterable[UUID]) -> Mapping[UUID, Prod
     return {row["medication_id"]: _product(row) for row in found}
 
 
-async def _shown(conn: Connection, ingredients: Iterable[str]) -> Mapping[str, str]:
+async def display_names(conn: Connection, ingredients: Iterable[str]) -> Mapping[str, str]:
     """How ingredients are shown, by their row."""
     found = await conn.fetch(
         f"""

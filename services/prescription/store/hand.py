@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from asyncpg import Record
 
 from contracts.drug_catalog import CatalogueRecord
 from services.prescription.domain.history import Entry
-from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient, in_force_until
 from services.prescription.domain.prescription import Prescription
-from services.prescription.store import rows
+from services.prescription.store import beside, remembered, rows
+from services.prescription.store.beside import Beside, Place
 from services.prescription.store.record_rows import Records
+from shared import clock
 from shared.database import Connection
 from shared.errors import NotFound
-
-Place: TypeAlias = tuple[UUID, UUID]
 
 
 @dataclass
@@ -31,8 +30,8 @@ class Hand:
     conn: Connection
     prescriptions: dict[Place, Prescription] = field(default_factory=dict)
     patients: dict[Place, Patient] = field(default_factory=dict)
-    in_force: dict[Place, dict[bytes, tuple[UUID, Sequence[Item]]]] = field(default_factory=dict)
-    """What is in force for a patient, where that is known: of equal items those of the newest."""
+    in_force: dict[Place, Beside] = field(default_factory=dict)
+    """What is in force for a patient, where that is known."""
     suspended: set[Place] = field(default_factory=set)
     """Doctors who may not sign at present."""
     knowledge_base: str | None = None
@@ -50,6 +49,8 @@ class Hand:
     """Patients whose row is to be written."""
     told: list[tuple[Place, tuple[Entry, ...]]] = field(default_factory=list)
     strikes: dict[Place, datetime | None] = field(default_factory=dict)
+    secret: bytes | None = None
+    """The installation's, once it was asked for."""
     records: Records = field(default_factory=Records)
     """Consultations and templates."""
     catalogue: list[CatalogueRecord] = field(default_factory=list)
@@ -85,17 +86,20 @@ async def hold(
     `records` have been locked before.
     """
     hand = Hand(conn, records=records or Records())
+    asked = {(one.tenant_id, one.id) for one in patients}
     if patients:
         await _add_patients(conn, patients)
-    for row in await _lock_patients(conn, [(one.tenant_id, one.id) for one in patients], prescriptions):
+    for row in await _lock_patients(conn, sorted(asked), prescriptions):
+        hand.patients[row["tenant_id"], row["id"]] = rows.patient(row)
+    # Statements of their own, with the patients locked: the one that waits for locks sees what was before.
+    if asked:
+        hand.in_force = await beside.read(conn, sorted(asked), clock.now())
+    if hand.patients:
+        hand.with_unsigned = await _with_unsigned(conn, hand.patients)
+    known = remembered.among(prescriptions)
+    for row in await _lock_prescriptions(conn, prescriptions, known) if prescriptions else ():
         place = row["tenant_id"], row["id"]
-        hand.patients[place] = rows.patient(row)
-        if row["alone"]:
-            hand.in_force[place] = {}
-        if row["unsigned"]:
-            hand.with_unsigned.add(place)
-    for row in await _lock_prescriptions(conn, prescriptions) if prescriptions else ():
-        hand.prescriptions[row["tenant_id"], row["id"]] = rows.prescription(row)
+        hand.prescriptions[place] = known[place] if row["state"] is None else rows.prescription(row)
         hand.knowledge_base = row["knowledge_base"]
         if row["suspended"]:
             hand.suspended.add((row["tenant_id"], row["doctor_id"]))
@@ -227,15 +231,7 @@ async def _lock_patients(
                        WHERE (tenant_id, id) = (asked.tenant_id, asked.id)
                       OFFSET 0) AS known
                 ORDER BY 1, 2)
-        SELECT held.*, NOT EXISTS (
-               SELECT
-                 FROM prescription
-                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)
-                  AND in_force_until IS NOT NULL) AS alone,
-               EXISTS (
-               SELECT
-                 FROM unsigned_prescription
-                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id)) AS unsigned
+        SELECT held.*
           FROM wanted AS w (tenant_id, id)
          CROSS JOIN LATERAL (
                SELECT tenant_id, id, facts, in_force_version
@@ -250,7 +246,26 @@ async def _lock_patients(
     )
 
 
-async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequence[Record]:
+async def _with_unsigned(conn: Connection, patients: Collection[Place]) -> set[Place]:
+    found = await conn.fetch(
+        """
+        SELECT tenant_id, id
+          FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
+         WHERE EXISTS (
+               SELECT
+                 FROM unsigned_prescription
+                WHERE (tenant_id, patient_id) = (w.tenant_id, w.id))
+        """,
+        [tenant_id for tenant_id, _ in patients],
+        [id for _, id in patients],
+    )
+    return {(row["tenant_id"], row["id"]) for row in found}
+
+
+async def _lock_prescriptions(
+    conn: Connection, places: Sequence[Place], known: Mapping[Place, Prescription]
+) -> Sequence[Record]:
+    """Content and state come only of those that are not known at their present revision."""
     chosen = sorted(set(places))
     return await conn.fetch(
         """
@@ -260,13 +275,16 @@ async def _lock_prescriptions(conn: Connection, places: Sequence[Place]) -> Sequ
                 WHERE (tenant_id, id) = (held.tenant_id, held.doctor_id)
                   AND NOT active) AS suspended,
                (SELECT version FROM knowledge_base) AS knowledge_base
-          FROM unnest($1::uuid[], $2::uuid[]) AS w (tenant_id, id)
+          FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS w (tenant_id, id, known)
          CROSS JOIN LATERAL (
-               SELECT tenant_id, id, doctor_id, content, state
+               SELECT tenant_id, id, doctor_id,
+                      CASE WHEN revision IS DISTINCT FROM w.known THEN content END AS content,
+                      CASE WHEN revision IS DISTINCT FROM w.known THEN state END AS state
                  FROM prescription
                 WHERE (tenant_id, id) = (w.tenant_id, w.id)
                   FOR NO KEY UPDATE) AS held
         """,
         [tenant_id for tenant_id, _ in chosen],
         [id for _, id in chosen],
+        [known[place].revision if place in known else None for place in chosen],
     )

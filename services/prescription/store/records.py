@@ -9,7 +9,8 @@ from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.state_table import Status
 from services.prescription.domain.template import Template
 from services.prescription.store import record_rows
-from services.prescription.store.hand import Place, of
+from services.prescription.store.beside import Place
+from services.prescription.store.hand import of
 from shared.database import Connection
 from shared.errors import NotFound
 

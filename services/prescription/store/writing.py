@@ -5,8 +5,9 @@ from typing import Final
 from uuid import UUID
 
 from services.prescription.domain.patient import in_force_until
-from services.prescription.store import record_rows, releases, rows, unsigned
-from services.prescription.store.hand import Hand, Place, holds, of
+from services.prescription.store import record_rows, releases, remembered, rows, unsigned
+from services.prescription.store.beside import Place
+from services.prescription.store.hand import Hand, holds, of
 from shared import clock, work
 from shared.database import Connection
 
@@ -106,6 +107,7 @@ async def _write_prescriptions(conn: Connection, hand: Hand) -> None:
         [rows.state(one) for _, one in changed],
         [one.consultation_id for _, one in changed],
     )
+    remembered.once_committed(changed)
 
 
 async def _rewrite_content(conn: Connection, hand: Hand) -> None:

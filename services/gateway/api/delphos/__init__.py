@@ -7,16 +7,21 @@ from typing import Final
 from starlette.routing import Route
 
 from services.gateway.api.delphos import (
+    consultations,
     described,
+    doctors,
     documents,
     health,
     history,
     items,
+    medications,
+    patients,
     prescription_list,
     prescriptions,
     requests,
     safety,
     status,
+    templates,
 )
 from services.gateway.api.delphos.endpoint import Endpoints, Operation
 
@@ -27,6 +32,11 @@ PARTS: Final[tuple[Endpoints, ...]] = (
     status.endpoints,
     safety.endpoints,
     history.endpoints,
+    consultations.endpoints,
+    templates.endpoints,
+    medications.endpoints,
+    patients.endpoints,
+    doctors.endpoints,
     documents.endpoints,
     requests.endpoints,
     health.endpoints,

@@ -74,7 +74,8 @@ async def people(call: Call[Any, Any], *, patient_id: UUID, doctor_id: UUID) -> 
     )
     doctor, why = active_doctor(call, found, "doctor_id")
     patient, gone = _patient(found)
-    return People(found.provider, found.settings.policy, patient, doctor, (*gone, *why))
+    known = None if gone else patient
+    return People(found.provider, found.settings.policy, known, doctor, (*gone, *why))
 
 
 def active_doctor(
@@ -128,5 +129,7 @@ async def of_step(
 
 
 def _patient(found: Found) -> tuple[Patient | None, tuple[Unresolved, ...]]:
-    """The patient that was looked up, if there is one."""
-    return found.patient, () if found.patient is not None else (unresolved("patient_id"),)
+    """The patient that was looked up, and why they may not be prescribed for."""
+    if found.patient is None:
+        return None, (unresolved("patient_id"),)
+    return found.patient, () if found.patient.active else (unresolved("patient_id", inactive=True),)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.values import HistoryEntry, Item
+from contracts.values import FieldChange, HistoryEntry, Item
 from services.gateway.messages.delphos import findings
 from services.gateway.messages.delphos.findings import Interaction
 from services.gateway.messages.delphos.reader import Reader
-from services.gateway.messages.delphos.words import Moment, Shown
+from services.gateway.messages.delphos.words import Moment, Shown, moment
 
 ACTIONS: Final = (
     *("created", "metadata_changed", "item_added", "item_changed", "item_removed", "checked"),
@@ -22,6 +24,15 @@ ACTIONS: Final = (
     "dispensation_changed",
 )
 """What is told. Deliveries, look-ups of codes and requests for checks change nothing that a read shows."""
+
+
+_ITEM: Final = (
+    *("position", "medication_name", "active_ingredient", "dosage", "route", "frequency", "duration"),
+    *("quantity", "unit", "instructions", "clinical_notes", "cmed_medication_id", "match_status"),
+    *("match_score", "ingredients", "source_text", "suggestions"),
+)
+"""What is told of an item: its members in this dialect, but for those that every line has of its own."""
+_AN_ITEM: Final = re.compile(r"items\.([0-9a-f-]{36})(?:\.(\w+))?")
 
 
 class Actor(Shown):
@@ -93,10 +104,41 @@ def line(seq: int, one: HistoryEntry, items: tuple[Item, ...], reader: Reader) -
         version=data.get("version"),
         from_status=data.get("from_status"),
         to_status=data.get("to_status"),
-        changes=[Change(field=each.field, old=each.old, new=each.new) for each in one.changes],
+        changes=[shown for each in one.changes if (shown := _change(each, reader)) is not None],
         findings=findings.render(one.findings, items, reader),
         error=data.get("error"),
     )
+
+
+def _change(one: FieldChange, reader: Reader) -> Change | None:
+    """As this dialect names and writes it; None for what it has no member for."""
+    found = _AN_ITEM.fullmatch(one.field)
+    if found is None:
+        return Change(
+            field=one.field, old=_value(one.field, one.old, reader), new=_value(one.field, one.new, reader)
+        )
+    name = found[2]
+    if name is None:
+        return Change(field=one.field, old=_item(one.old, reader), new=_item(one.new, reader))
+    if name not in _ITEM:
+        return None
+    return Change(field=one.field, old=_value(name, one.old, reader), new=_value(name, one.new, reader))
+
+
+def _item(told: JsonValue, reader: Reader) -> JsonValue:
+    """An item that came or went."""
+    if not isinstance(told, dict):
+        return told
+    members: dict[str, JsonValue] = {"id": told.get("item_id")}
+    return members | {name: _value(name, told.get(name), reader) for name in _ITEM}
+
+
+def _value(name: str, told: JsonValue, reader: Reader) -> JsonValue:
+    if name == "ingredients" and isinstance(told, list):
+        return [reader.name(str(one)) for one in told]
+    if name == "valid_until" and isinstance(told, str):
+        return moment(datetime.fromisoformat(told))
+    return told
 
 
 def _actor(one: HistoryEntry) -> Actor:

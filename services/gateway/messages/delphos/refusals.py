@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from contracts.command_outcomes import CommandRefused, RecordCommandRefused, Refusal
+from services.gateway.messages.delphos import words
 from services.gateway.messages.delphos.errors import PLACES, TABLE
 from services.gateway.messages.errors import Entry, Problem
 
@@ -62,7 +63,15 @@ def located(path: str) -> list[str | int]:
 
 
 def of(outcome: CommandRefused | RecordCommandRefused) -> Problem:
-    """The domain's refusal as a problem of this dialect; a code that its table lacks is a fault of ours."""
+    """The domain's refusal as a problem of this dialect, tagged with the version it was decided on (2.6)."""
+    problem = _problem(outcome)
+    if isinstance(outcome, CommandRefused) and outcome.prescription is not None:
+        problem.headers["ETag"] = words.tag(outcome.prescription.version)
+    return problem
+
+
+def _problem(outcome: CommandRefused | RecordCommandRefused) -> Problem:
+    """A code that the table lacks is a fault of ours."""
     code = _known(outcome.code)
     members = dict(outcome.data)
     seconds = members.pop("retry_after_seconds", None)

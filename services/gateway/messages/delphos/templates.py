@@ -48,3 +48,12 @@ def render(one: values.Template) -> Template:
         items=[TemplateItem.model_validate(dict(item)) for item in one.items],
         created_at=one.created_at,
     )
+
+
+class TemplateList(Shown):
+    """One page of templates, by name."""
+
+    templates: list[Template]
+    total: int
+    limit: int
+    offset: int

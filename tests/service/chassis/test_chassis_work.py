@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -11,31 +11,18 @@ from uuid import UUID
 
 import pytest
 
-from contracts.catalog import TOPICS
 from shared import clock, work
 from shared import database as databases
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
 from shared.outbox import Outbox
 from shared.work import Finish, Job, NewWork, Worker, Works
-from tests.chassis_service import CATALOGUE, EFFECTS, happened
-from tests.infrastructure import Database, until
-from tests.service.conftest import kinds, open_pool_at, said
+from tests.chassis_service import happened
+from tests.infrastructure import until
+from tests.service.conftest import kinds, said
 
 TENANT = UUID(int=1)
 NOBODY = None
-
-
-@pytest.fixture
-async def pool(
-    database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Pool]:
-    for name, topic in CATALOGUE.items():
-        monkeypatch.setitem(TOPICS, name, topic)  # type: ignore[misc]
-    pool = await open_pool_at((await database("chassis")).url)
-    await pool.execute(EFFECTS)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -33,30 +33,9 @@ from shared.records import Stored
 from shared.service import Running
 from shared.topics import WrongTopics
 from tests.chassis_service import CATALOGUE, Happened, handlers_for, happened
-from tests.infrastructure import Database, until
-from tests.service.chassis_ground import EVENTS, OUTCOMES, Ground, prepare
+from tests.infrastructure import until
+from tests.service.chassis.ground import EVENTS, OUTCOMES, Ground
 from tests.service.conftest import Deliver
-
-
-@pytest.fixture
-async def made(
-    database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[str, Pool]]:
-    for name, topic in CATALOGUE.items():
-        monkeypatch.setitem(TOPICS, name, topic)  # type: ignore[misc]
-    url = (await database("chassis")).url
-    pool = await open_pool(url)
-    yield url, pool
-    await pool.close()
-
-
-async def open_pool(url: str) -> Pool:
-    return await database.open_pool(url, max_size=5)
-
-
-@pytest.fixture
-async def ground(kafka: str, made: tuple[str, Pool]) -> Ground:
-    return await prepare(kafka, *made)
 
 
 class TestRoad:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from contracts.catalog import TOPICS
 from contracts.dispense_reports import StartReport
 from contracts.message import Message
 from shared import database, inbox
@@ -19,34 +18,11 @@ from shared.database import Connection, Pool
 from shared.errors import Rejected
 from shared.messaging import Delivery, Handlers
 from shared.outbox import Outbox
-from tests.chassis_service import CATALOGUE, EFFECTS, Happened, ask, handlers_for, happened
-from tests.infrastructure import Databases
-from tests.service.chassis_ground import answers, dead, effects, headers_of_dead, numbers
-from tests.service.conftest import Deliver, open_pool_at, said
+from tests.chassis_service import Happened, ask, handlers_for, happened
+from tests.service.chassis.ground import answers, dead, effects, headers_of_dead, numbers
+from tests.service.conftest import Deliver, said
 
 REPORTS = StartReport.topic
-
-
-@pytest.fixture
-async def database_url(databases: Databases) -> AsyncIterator[str]:
-    made = await databases.make("chassis")
-    yield made.url
-    await databases.drop(made)
-
-
-@pytest.fixture
-async def pool(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
-    for name, topic in CATALOGUE.items():
-        monkeypatch.setitem(TOPICS, name, topic)  # type: ignore[misc]
-    pool = await open_pool_at(database_url)
-    await pool.execute(EFFECTS)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-def deliver(pool: Pool) -> Deliver:
-    return Deliver(handlers_for("chassis"), pool)
 
 
 class TestOnce:
@@ -348,11 +324,8 @@ class _Single:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
 
-    def acquire(self, *, timeout: float) -> _Single:
-        return self
-
-    async def __aenter__(self) -> Connection:
+    async def acquire(self, *, timeout: float) -> Connection:
         return self._conn
 
-    async def __aexit__(self, *_: object) -> None:
+    async def release(self, conn: Connection) -> None:
         return None

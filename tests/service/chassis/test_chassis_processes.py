@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
-from contracts.catalog import TOPICS
 from contracts.message import Envelope
 from dev import kafka as dev_kafka
 from dev.kafka import Kafka
 from dev.supervisor import Supervisor
-from shared import database
 from shared.database import Pool
 from shared.errors import Unavailable
-from tests.chassis_service import CATALOGUE, happened
-from tests.infrastructure import Database, until
-from tests.service.chassis_ground import OUTCOMES, Ground, prepare
-
-
-@pytest.fixture
-async def made(
-    database: Callable[[str], Awaitable[Database]], monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[str, Pool]]:
-    for name, topic in CATALOGUE.items():
-        monkeypatch.setitem(TOPICS, name, topic)  # type: ignore[misc]
-    url = (await database("chassis")).url
-    pool = await open_pool(url)
-    yield url, pool
-    await pool.close()
-
-
-async def open_pool(url: str) -> Pool:
-    return await database.open_pool(url, max_size=5)
-
-
-@pytest.fixture
-async def ground(kafka: str, made: tuple[str, Pool]) -> Ground:
-    return await prepare(kafka, *made)
+from tests.chassis_service import happened
+from tests.infrastructure import until
+from tests.service.chassis.ground import OUTCOMES, Ground, prepare
 
 
 class TestSeveralProcesses:
@@ -110,6 +88,16 @@ class TestSeveralProcesses:
 
         assert [row["objid"] for row in held] == [0, 1]
 
+    async def test_its_group_knows_a_process_by_its_slot(self, ground: Ground) -> None:
+        """So that a restart of it is the same member, and moves no partition."""
+        admin = AdminClient({"bootstrap.servers": ground.kafka})
+
+        async with ground.running("chassis-3"):
+            asked = admin.describe_consumer_groups([ground.group])[ground.group]
+            group = await asyncio.to_thread(asked.result, 30)
+
+        assert [member.group_instance_id for member in group.members] == ["chassis-3"]
+
     async def test_two_processes_are_never_in_one_slot(self, ground: Ground) -> None:
         async with ground.running("chassis-0"):
             with pytest.raises(Unavailable, match="another process is chassis-0"):
@@ -135,10 +123,10 @@ class TestBrokerRestart:
             supervisor.stop()
 
     async def test_a_broker_that_is_killed_costs_no_message_no_order_and_no_second_effect(
-        self, own: tuple[Kafka, Supervisor], made: tuple[str, Pool]
+        self, own: tuple[Kafka, Supervisor], database_url: str, pool: Pool
     ) -> None:
         broker, supervisor = own
-        ground = await prepare(broker.bootstrap, *made)
+        ground = await prepare(broker.bootstrap, database_url, pool)
 
         async with ground.running():
             sending = asyncio.create_task(_send_steadily(ground, 400))

@@ -1,0 +1,195 @@
+"""The patients of a tenant: the directory that both dialects share (delphos-dialect 12.1)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from contracts.directory_events import PatientFactsChanged
+from contracts.drug_names import resolve
+from contracts.values import Allergy
+from services.gateway.api.delphos import registry
+from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.checks.delphos.fields import Day, NoQuery, OptionalName, text
+from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
+from services.gateway.messages.answers import Answer
+from services.gateway.messages.delphos import patients as messages
+from services.gateway.messages.delphos import refusals
+from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.errors import Problem
+from services.gateway.messages.patients import ListedPatient, facts
+from services.gateway.store import directory, ingredient_names, tenancy
+from services.gateway.store.directory import KnownPatient, PatientExists
+from services.gateway.store.drug_names import drug_names
+from shared import clock, outbox
+from shared.database import Connection
+
+ALLERGIES_MAX: Final = 200
+ONE: Final = "/v1/patients/{patient_id}"
+# Nobody on earth has a later date than this much after UTC.
+_FIRST_ZONE: Final = timedelta(hours=14)
+
+endpoints = Endpoints("Registry")
+
+
+class Gender(StrEnum):
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Severity(StrEnum):
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+    UNKNOWN = "unknown"
+
+
+class Language(StrEnum):
+    PORTUGUESE = "pt"
+    SPANISH = "es"
+    ENGLISH = "en"
+
+
+def _not_in_future(day: Any) -> Any:
+    if day > (clock.now() + _FIRST_ZONE).date():
+        raise PydanticCustomError("value_error", FUTURE)
+    return day
+
+
+FUTURE: Final = "Value error, must not be in the future"
+
+
+class SentAllergy(Replacement):
+    """An allergy as it is registered."""
+
+    READ_ONLY = ("matched_ingredient",)
+
+    ingredient: Annotated[str, Field(min_length=1, max_length=128), BeforeValidator(text)]
+    severity: Annotated[Severity, Field(strict=False)] = Severity.UNKNOWN
+    reaction: Annotated[str, Field(max_length=256), BeforeValidator(text)] | None = None
+
+
+class SentPatient(Replacement):
+    """A patient whole; what only the other dialect knows stays."""
+
+    READ_ONLY = ("id", "name_hash", "version", "created_at", "updated_at")
+
+    birth_date: Annotated[Day, AfterValidator(_not_in_future)]
+    gender: Annotated[Gender, Field(strict=False)] = Gender.UNKNOWN
+    full_name: OptionalName = None
+    email: Email = None
+    national_id: NationalId | None = None
+    preferred_language: Annotated[Language, Field(strict=False)] = Language.PORTUGUESE
+    allergies: Annotated[list[SentAllergy], Field(max_length=ALLERGIES_MAX)] = Field(default_factory=list)
+    external_ids: ExternalIds = Field(default_factory=dict)
+    is_active: bool = True
+
+
+@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Patient, errors=("resource_not_found",))
+async def get_patient(call: Call[NoQuery, Any]) -> Answer:
+    """Read a patient."""
+    async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
+        found = await directory.find_patient(conn, call.tenant_id, call.path["patient_id"])
+        if found is None:
+            raise Problem("resource_not_found")
+        return await _answer(call, conn, found, 200)
+
+
+@endpoints.write(
+    "PUT",
+    ONE,
+    permission="prescriptions:write",
+    body=SentPatient,
+    answer=messages.Patient,
+    also=(201,),
+    errors=("patient_exists", "version_mismatch"),
+)
+async def put_patient(call: Call[NoQuery, SentPatient]) -> Answer:
+    """Put a patient on file, or replace the whole record."""
+    if call.body.birth_date > call.caller.settings.today(call.now):
+        raise refusals.failed(refusals.entry(("body", "birth_date"), "value_error", FUTURE))
+
+    async def put(conn: Connection, _request_id: object) -> Answer:
+        try:
+            return await _put(call, conn)
+        except PatientExists as exists:
+            raise Problem("patient_exists", patient_id=str(exists.patient_id)) from None
+
+    return await call.at_once(put)
+
+
+async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
+    now, patient_id = clock.now(), call.path["patient_id"]
+    held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
+    if held is None:
+        registry.check_version(call, None)
+        new = _record(call.body, ListedPatient(patient_id=patient_id, first_name=""))
+        made = await directory.put_patient(conn, call.tenant_id, new, now=now)
+        if made is not None:
+            await _announce(call, conn, made)
+            return await _answer(call, conn, made, 201)
+        held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
+        assert held is not None, "patients on file are never removed"
+    registry.check_version(call, held.version)
+    changed = await directory.change_patient(
+        conn, call.tenant_id, held, _record(call.body, held.record), now=now
+    )
+    if facts(changed.record) != facts(held.record):
+        await _announce(call, conn, changed)
+    return await _answer(call, conn, changed, 200)
+
+
+def _record(sent: SentPatient, known: ListedPatient) -> ListedPatient:
+    document = sent.national_id
+    replaced = {
+        "date_of_birth": sent.birth_date,
+        "sex": sent.gender.upper(),
+        "email_address": sent.email,
+        "document_type": document and str(document.type),
+        "document_number": document and document.value,
+        "preferred_language": sent.preferred_language.value,
+        "allergies": tuple(
+            Allergy(ingredient=one.ingredient, severity=one.severity.upper(), reaction=one.reaction or None)
+            for one in sent.allergies
+        ),
+        "external_ids": sent.external_ids,
+        "active": sent.is_active,
+    }
+    return messages.renamed(known, sent.full_name).model_copy(update=replaced)
+
+
+async def _announce(call: Call[NoQuery, SentPatient], conn: Connection, known: KnownPatient) -> None:
+    await outbox.send(conn, PatientFactsChanged(tenant_id=call.tenant_id, facts=known.record.facts))
+
+
+async def _answer(call: Call[NoQuery, Any], conn: Connection, known: KnownPatient, status: int) -> Answer:
+    settings = call.caller.settings
+    shown = messages.render(
+        known.record,
+        version=known.version,
+        created_at=known.created_at,
+        updated_at=known.updated_at,
+        language=settings.language,
+        matched=await _matched(conn, known.record, settings.country),
+    )
+    return Answer(status, shown.body(), {"ETag": tag(known.version)})
+
+
+async def _matched(conn: Connection, record: ListedPatient, country: str) -> dict[str, str]:
+    """Which ingredient of the catalogue each allergy names, if it surely names one."""
+    if not record.allergies:
+        return {}
+    names = await drug_names.present(conn)
+    shown = await ingredient_names.names.seen_by(conn)
+    found = {one.ingredient: resolve(one.ingredient, country, names) for one in record.allergies}
+    return {
+        text: shown[one.ingredients[0]]
+        for text, one in found.items()
+        if len(one.ingredients) == 1 and not one.unresolved and one.ingredients[0] in shown
+    }
