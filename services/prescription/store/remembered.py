@@ -40,10 +40,14 @@ def among(places: Iterable[Place]) -> dict[Place, Prescription]:
 
 
 def once_committed(written: Sequence[tuple[Place, Prescription]]) -> None:
-    """Remember these when, and only if, the transaction under way is committed."""
+    """Remember these when, and only if, the transaction under way is committed.
+
+    Not so a draft that is hidden until it is checked: who joins in waiting for it raises no revision.
+    """
     pool = database.pool_in_use()
     if pool is not None:
-        database.after_commit(partial(_keep, pool, written))
+        lasting = [(place, one) for place, one in written if not one.assembling]
+        database.after_commit(partial(_keep, pool, lasting))
 
 
 def _keep(pool: Pool, written: Sequence[tuple[Place, Prescription]]) -> None:
