@@ -37,6 +37,8 @@ bench: setup  ## the numbers of DESIGN beside their baselines
 
 golden: setup  ## write again what outsiders depend on; the diff is the review
 	@$(VENV) -m contracts.golden
+	@$(VENV) -m dev.wiring
+	@$(VENV) -m dev.state_page
 
 up:  ## the same platform in containers (`make up ARGS="--scale prescription=3"`)
 	@docker compose up --build --detach $(ARGS)
