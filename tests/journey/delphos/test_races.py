@@ -19,7 +19,7 @@ from tests.journey.delphos.desk import (
     word,
 )
 
-ROUNDS = 6
+ROUNDS = 4
 
 
 async def both(first: Any, second: Any, number: int) -> tuple[httpx.Response, httpx.Response]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from services.gateway.messages import ids
 from tests.clients import Clinic, Pharmacy
 from tests.journey.delphos.conftest import Desks, Later
 from tests.journey.delphos.desk import (
@@ -265,8 +266,7 @@ async def test_both_dialects_work_on_one_prescription(
     if by == "here":
         assert (await desk.step(id, "cancelled")).status_code == 200
     else:
-        whole = (await theirs.get("/ehr/v1/doctors")).json()["data"]
-        body = {"reason": "Rash seen.", "doctor_id": whole[0]["doctor_id"]}
+        body = {"reason": "Rash seen.", "doctor_id": ids.spell("doc", UUID(desk.doctor))}
         path = f"/ehr/v1/prescriptions/{seen['prescription_id']}/void"
         voided = await theirs.post(path, body)
         assert voided.status_code == 200, voided.text
