@@ -70,10 +70,19 @@ async def test_every_line_of_the_readme_works_when_pasted(platform, clone, said)
         "applied",
         "2 newly registered",
         "development-2",
+        # Step by step: what was added, found, answered for, signed, released, told and refused.
+        '"medication_name":"Amoxicilina"',
+        '"severity":"critical"',
+        '"acknowledgement_reason":"Recent stent; INR every week."',
+        '"status":"signed"',
+        '"status":"dispensed"',
+        '"to_status":"submitted"',
+        "409 invalid_transition ['pending_review', 'cancelled']",
     ):
         assert sign in said.replace('": "', '":"'), f"{sign} is missing of\n{said}"
     assert said.count("PRESCRIPTION_DISPENSED") >= 2
-    assert (clone / "prescription.pdf").read_bytes().startswith(b"%PDF-")
+    for name in ("prescription.pdf", "step-by-step.pdf"):
+        assert (clone / name).read_bytes().startswith(b"%PDF-")
     await until(lambda: mails(platform.env["RECEPTA_MAIL_DIR"], "ana@example.org"), seconds=30)
 
 
