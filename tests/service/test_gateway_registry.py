@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -28,7 +29,7 @@ from tests.gateway import (
     released,
     serving,
 )
-from tests.infrastructure import Database
+from tests.infrastructure import Database, until
 from tests.service.conftest import said
 
 PATIENT_ID = "d4e5f6a7-b8c9-0123-defa-234567890123"
@@ -67,6 +68,11 @@ async def put(
 
 async def get(on: Serving, *, id: str = PATIENT_ID, key: str = KEY, of: str = "patients") -> Any:
     return await on.call(key, "GET", f"/v1/{of}/{id}")
+
+
+async def both_wait(on: Serving) -> bool:
+    found: bool = await on.owner.fetchval("SELECT count(*) >= 2 FROM pg_locks WHERE NOT granted")
+    return found
 
 
 async def facts(on: Serving) -> list[PatientFactsChanged]:
@@ -122,13 +128,20 @@ async def test_a_put_replaces_the_whole_and_announces_only_changed_facts(gateway
 async def test_if_match_is_met_under_the_lock_of_the_row(gateway: Serving) -> None:
     missing = await put(gateway, ANA, if_match="*")
     await put(gateway, ANA)
+    await put(gateway, RUI, id=DOCTOR_ID, of="doctors")
 
-    answers = await asyncio.gather(
-        *(put(gateway, ANA | {"full_name": f"Ana {n}"}, if_match='"1"') for n in range(6))
-    )
+    for of, id, body in (("patients", PATIENT_ID, ANA), ("doctors", DOCTOR_ID, RUI)):
+        async with database.transaction(gateway.owner) as conn:
+            await conn.execute(f"SELECT FROM {of.removesuffix('s')} FOR UPDATE")
+            asking = [
+                asyncio.create_task(put(gateway, body | {"email": email}, id=id, of=of, if_match='"1"'))
+                for email in ("a@example.org", "b@example.org")
+            ]
+            await until(partial(both_wait, gateway), seconds=10)
+        answers = await asyncio.gather(*asking)
 
-    assert sorted(one.status_code for one in answers) == [200] + [412] * 5
-    assert {one.json()["current_version"] for one in answers if one.status_code == 412} == {2}
+        assert sorted(one.status_code for one in answers) == [200, 412], of
+        assert {one.json()["current_version"] for one in answers if one.status_code == 412} == {2}
     assert (missing.status_code, missing.json()["current_version"]) == (412, None)
     assert (await put(gateway, ANA, if_match="*")).status_code == 200
 

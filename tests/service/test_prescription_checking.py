@@ -390,6 +390,14 @@ async def test_a_result_that_facts_have_overtaken_is_asked_again(service):
     assert await rechecks(service) == []
 
 
+async def test_a_result_that_comes_after_the_end_changes_nothing_whatever_else_has_changed(service):
+    (asked,) = only(await service.hears(drafts.add()), SafetyCheckRequested)
+    await service.hears(facts(2, "penicilina"), some.change_status("cancelled"))
+
+    assert await service.hears(some.verdict(asked, CRITICAL)) == []
+    assert await rechecks(service) == []
+
+
 async def test_what_comes_into_force_and_what_leaves_it_is_checked_against(service):
     await checked(service)
 
@@ -467,3 +475,17 @@ async def test_a_result_by_another_knowledge_base_is_shown_as_stale_and_asked_ag
     assert await rechecks(service) == []
     clock.shift(timedelta(minutes=1))
     assert [one.prescription_id for one in await rechecks(service)] == [ID]
+
+
+async def test_other_facts_are_not_put_off_by_a_result_of_another_knowledge_base(service):
+    await service.hears(drafts.create(**some.numbered(1)))
+    await service.hears(drafts.add(drafts.order(SECOND_ITEM), **some.numbered(1)))
+    (asked,) = only(await service.hears(drafts.add(), knowledge("2026.12.1")), SafetyCheckRequested)
+    await rechecks(service)
+    await service.hears(facts(2, "penicilina"))
+
+    (asked,) = only(await service.hears(some.verdict(asked)), SafetyCheckRequested)
+    await service.hears(some.verdict(asked))
+
+    again = {one.prescription_id: one.facts_version for one in await rechecks(service)}
+    assert again == {ID: 2, some.numbered(1)["prescription_id"]: 2}

@@ -251,6 +251,21 @@ def test_only_a_doctor_in_good_standing_prescribes(doctor, allowed):
         assert refusals(BODY, found=found) == [("doctor_id", "doctor_registration_inactive")]
 
 
+def test_nobody_prescribes_for_a_patient_who_is_not_enabled_or_not_there():
+    for nobody in (None, KNOWN.model_copy(update={"active": False})):
+        assert refusals(BODY, found=replace(FOUND, patient=nobody)) == [("patient_id", "patient_not_found")]
+
+
+def test_a_whole_name_agrees_with_its_parts_and_no_name_with_any():
+    body = without("patient_id") | {"patient": INLINE}
+    whole = KNOWN.model_copy(update={"first_name": "ANA López", "last_name": None})
+    other = whole.model_copy(update={"first_name": "Ana Souza"})
+
+    assert check(body, found=replace(FOUND, patient=whole)).patient == whole
+    assert check(body, found=replace(FOUND, patient=whole.model_copy(update={"first_name": ""})))
+    assert refusals(body, found=replace(FOUND, patient=other)) == [("patient", "patient_conflict")]
+
+
 def test_an_inline_patient_on_file_is_that_record_and_an_unknown_one_is_new():
     body = without("patient_id") | {
         "patient": INLINE | {"first_name": "ANA", "email_address": "x@example.org"}

@@ -59,6 +59,8 @@ def again(prescription: Prescription, asked_with: AskedWith, occasion: Occasion)
 
 def expects(prescription: Prescription, verdict: Verdict) -> bool:
     """Whether this is the answer that it waits for, or one that comes late and is still wanted."""
+    if prescription.cell(Move.CHECKED).ignored:
+        return False
     if prescription.check_asked is not None:
         return prescription.check_asked == verdict.asked_with
     wanted = prescription.check_status in (CheckStatus.NEVER_RUN, CheckStatus.STALE)

@@ -339,7 +339,7 @@ class Prescription:
 
     def refused(self, word: str, *, asked_for: Status | None = None) -> Refused:
         """The refusal that a word of the table stands for."""
-        code, message = _WORDS[word]
+        code, message = WORDS[word]
         details: dict[str, Detail] = {}
         if word == "N":
             details["status"] = self.status.value
@@ -411,7 +411,7 @@ _UNSIGNED = frozenset({Status.DRAFT, Status.PENDING_REVIEW, Status.VALIDATED})
 _FROZEN = frozenset({Status.SIGNED, Status.SUBMITTED, Status.DISPENSED, Status.EXPIRED})
 
 # The words of the state table, as a client hears them.
-_WORDS = {
+WORDS = {
     "N": ("not_editable", "It can be changed in draft and pending_review only."),
     "T": ("invalid_transition", "The prescription cannot take this status from where it is."),
     "Z": ("terminal_state", "The prescription has come to its end."),

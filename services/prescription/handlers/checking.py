@@ -125,7 +125,7 @@ async def _show(conn: Connection, outbox: Outbox, before: Prescription, verdict:
 async def _check_again_if_outdated(conn: Connection, checked: Prescription, now: Occasion) -> None:
     if checked.outdated:
         patient = [(checked.tenant_id, checked.patient_id)]
-        await store.check_again(conn, patient, at=now.at + OTHER_KNOWLEDGE_AFTER)
+        await store.check_again(conn, patient, at=now.at + OTHER_KNOWLEDGE_AFTER, once_more=True)
 
 
 async def _ask_again(conn: Connection, outbox: Outbox, before: Prescription) -> None:

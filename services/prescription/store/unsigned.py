@@ -72,12 +72,20 @@ async def patients_with_unsigned(conn: Connection, after: Place, *, limit: int) 
     return [(row["tenant_id"], row["patient_id"]) for row in found]
 
 
-async def check_again(conn: Connection, patients: Iterable[Place], *, at: datetime) -> None:
-    """Have what these patients have unsigned checked again where its check is no longer current."""
+async def check_again(
+    conn: Connection, patients: Iterable[Place], *, at: datetime, once_more: bool = False
+) -> None:
+    """Have what these patients have unsigned checked again where its check is no longer current.
+
+    `once_more`: besides what is due at once, which it does not put off.
+    """
+    besides = ":once more" if once_more else ""
     await work.add_many(
         conn,
         [
-            work.NewWork(RECHECK, f"{tenant_id}:{id}", tenant_id, at, payload={"patient_id": str(id)})
+            work.NewWork(
+                RECHECK, f"{tenant_id}:{id}{besides}", tenant_id, at, payload={"patient_id": str(id)}
+            )
             for tenant_id, id in patients
         ],
     )

@@ -1,4 +1,4 @@
-"""What drafts follow from, on the whole platform: consultations, templates, medicines, patients."""
+"""What drafts follow from, on the whole platform: consultations, templates, medicines, and the patient."""
 
 from __future__ import annotations
 

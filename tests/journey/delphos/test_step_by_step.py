@@ -201,3 +201,68 @@ async def test_a_stale_version_is_refused_and_changes_nothing(practice: Practice
 
     assert (refused.status_code, refused.json()["current_version"]) == (412, 1)
     assert (accepted.status_code, accepted.headers["etag"]) == (200, '"2"')
+
+
+async def test_a_part_is_dispensed_and_a_line_without_quantity_counts_once(
+    practice: Practice, pharmacy: Pharmacy, other_pharmacy: Pharmacy
+) -> None:
+    cream = {"medication_name": "Hidrocortisona", "dosage": "1%", "route": "topical", "frequency": "12/12h"}
+    released = await practice.released(AMOXICILLIN, cream)
+    code = released["prescription_code"]
+    started = (await pharmacy.start(code)).json()
+    lines = {one["product_name"]: one for one in started["products"]}
+    priced = {"price": 1.0, "taxes": 0.0}
+    part = priced | {"id": lines["Amoxicilina"]["id"], "quantity": 7}
+    tube = priced | {"id": lines["Hidrocortisona"]["id"], "quantity": 1}
+
+    updated = await pharmacy.update(started["dispensation_id"], part, tube)
+    assert updated.status_code == 200, updated.text
+    assert (await pharmacy.complete(started["dispensation_id"], amount=8)).status_code == 200
+    partly = await practice.read(released["id"])
+    assert partly["status"] == "submitted"
+    assert [one["dispensed_quantity"] for one in partly["items"]] == [7, 1]
+    assert [one["quantity"] for one in partly["dispensations"][0]["items"]] == [7, 1]
+
+    rest = (await other_pharmacy.start(code)).json()
+    assert (await other_pharmacy.complete(rest["dispensation_id"])).status_code == 200
+    wholly = await practice.read(released["id"])
+    assert (wholly["status"], len(wholly["dispensations"])) == ("dispensed", 2)
+    assert [one["dispensed_quantity"] for one in wholly["items"]] == [21, 1]
+    assert_tells_the_same(await practice.history(released["id"]), wholly)
+
+
+async def test_a_draft_of_this_dialect_is_voided_through_the_other(
+    practice: Practice, other_dialect: Clinic
+) -> None:
+    id = await practice.draft(AMOXICILLIN)
+    before = await other_dialect.read(spelled(id))
+
+    voided = await other_dialect.post(
+        f"/ehr/v1/prescriptions/{spelled(id)}/void",
+        {"reason": "Patient reports rash.", "doctor_id": ids.spell("doc", UUID(practice.doctor_id))},
+    )
+
+    assert (before["status"], before["code"], before["download_url"]) == ("PRESCRIPTION_DRAFT", None, None)
+    assert (voided.status_code, voided.json()["prescription_code"]) == (200, None)
+    told = await practice.read(id)
+    assert (told["status"], told["signature"], told["cancel_reason"]) == (
+        "cancelled",
+        None,
+        "Patient reports rash.",
+    )
+    notice, *rest = pages((await practice.call("GET", f"/{id}/pdf")).content)
+    assert "anulada" in notice
+    assert all("SIN VALIDEZ" in one for one in rest)
+    assert rest
+
+
+async def test_the_history_of_an_issue_leads_to_what_a_read_shows(practice: Practice, clinic: Clinic) -> None:
+    issued = await clinic.issue("MED-042", "MED-107")
+    id = str(ids.find("rx", issued["prescription_id"]))
+
+    lines, read = await practice.history(id), await practice.read(id)
+
+    assert {line["dialect"] for line in lines if line["actor"]["type"] == "api_key"} == {"osigu"}
+    assert lines[0]["action"] == "created"
+    told = replayed(lines)
+    assert (told["status"], told["version"]) == (read["status"], read["version"])
