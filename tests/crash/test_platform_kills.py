@@ -222,7 +222,8 @@ async def test_views_are_rebuilt_while_both_who_announce_are_killed_and_while_ot
     before = [said(await clinic.read(id)) for id in issued]
     load = Load(clinic, "rebuild")
 
-    running = asyncio.create_task(load.run(40))
+    running = asyncio.create_task(load.run())
+    await until(lambda: load.done, seconds=60)
     await asyncio.to_thread(operate, platform, ["rebuild-views"], ["rebuild-views", "--again"])
     for victim in ("prescription-0", "gateway-0", "prescription-1"):
         platform.kill(victim)
@@ -234,6 +235,7 @@ async def test_views_are_rebuilt_while_both_who_announce_are_killed_and_while_ot
             found = await rows(platform, "gateway", REBUILDS)
             outcomes = [row["outcome"] for row in found]
     await running
+    await asyncio.to_thread(platform.until_ready, "gateway-0")
 
     assert [said(await clinic.read(id)) for id in issued] == before
     await nothing_lost_nothing_doubled(platform, load)
