@@ -13,7 +13,13 @@ from contracts import dispense_report_outcomes as report_outcomes
 from contracts import dispense_reports as reports
 from contracts import drafting_commands as drafting
 from contracts import drug_catalog as drugs
-from contracts import notification_commands, notification_events, safety_check_events, signing_events
+from contracts import (
+    notification_commands,
+    notification_events,
+    rebuilding,
+    safety_check_events,
+    signing_events,
+)
 from contracts import prescription_commands as commands
 from contracts import prescription_events as events
 from contracts import record_commands as records
@@ -112,6 +118,7 @@ _ALL: Final = (
         drafting.CheckSafety,
         drafting.AcknowledgeFindings,
         drafting.ChangeStatus,
+        rebuilding.AnnounceAgain,
         purpose="What a client asks for.",
     ),
     _topic(
@@ -150,6 +157,8 @@ _ALL: Final = (
         events.DeliveryRequested,
         events.ConsultationChanged,
         events.TemplateChanged,
+        rebuilding.StateAnnounced,
+        rebuilding.AnnouncementEnded,
         purpose="What became true of a prescription.",
     ),
     _topic(

@@ -25,6 +25,7 @@ from services.gateway.handlers import consultations, handlers, reports
 from services.gateway.settings import Settings
 from services.gateway.store import at_rest, catalogue, data_keys, directory, requests, token_keys
 from services.gateway.store.data_keys import WrongDataKey
+from services.gateway.work import works
 from shared import clock, database, outbox, service, telemetry
 from shared.database import Pool
 from shared.errors import Unavailable
@@ -46,7 +47,11 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     """All parts of one instance, for as long as it serves."""
     async with (
         service.started(
-            handlers, settings, ready=_has_catalogue, resources=lambda owner: _data_keys(owner, settings)
+            handlers,
+            settings,
+            works=works,
+            ready=_has_catalogue,
+            resources=lambda owner: _data_keys(owner, settings),
         ) as running,
         _requests_pool(settings, running.pool) as pool,
         Commands(pool=pool, owner=running.pool, settings=settings) as commands,
@@ -86,12 +91,12 @@ async def _requests_pool(settings: Settings, owner: Pool) -> AsyncIterator[Pool]
 
 
 @contextlib.asynccontextmanager
-async def _data_keys(pool: Pool, settings: Settings) -> AsyncIterator[None]:
-    """Read before the first handler runs, and again and again."""
+async def _data_keys(pool: Pool, settings: Settings) -> AsyncIterator[Pool]:
+    """Read before the first handler runs, and again and again; the pool is what works act with."""
     await _read_data_keys(pool, settings)
     learning = asyncio.create_task(_learn_data_keys(pool, settings))
     try:
-        yield
+        yield pool
     finally:
         learning.cancel()
 

@@ -1,8 +1,14 @@
 """What nobody asks of a prescription: what time brings it, and a new check because something has changed."""
 
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
+from contracts.rebuilding import AnnouncementEnded, StateAnnounced
 from services.prescription import store
 from services.prescription.commands import (
     Asked,
@@ -15,20 +21,32 @@ from services.prescription.commands import (
 from services.prescription.domain import checking, issuing, matching, patient, waiting
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain.history import Occasion
-from services.prescription.messages import particulars
+from services.prescription.messages import announcing, particulars
 from services.prescription.store.unsigned import RECHECK, RECHECK_ALL, RESOLVE_ALL
 from services.prescription.store.writing import CLOCK
 from shared import clock, outbox, telemetry
 from shared.database import Connection, Pool, transaction
+from shared.errors import Unavailable
 from shared.outbox import Outbox
 from shared.work import Finish, Job, Works
 
 AT_ONCE_MAX: Final = 20
 PATIENTS_AT_ONCE_MAX: Final = 4
 PIECE: Final = 500
-"""Patients that one transaction has checked again."""
+"""Patients that one transaction has checked again; records that one announces again."""
+PIECE_BYTES_MAX: Final = 8 * 1024 * 1024
+PUBLISHED_SECONDS_MAX: Final = 60.0
+PUBLISHED_LOOKS_SECONDS: Final = 0.05
+ANNOUNCE_SECONDS_MAX: Final = 120.0
 PRESCRIPTIONS_PIECE: Final = 100
 """Prescriptions that are resolved again under one lease, each in a transaction of its own."""
+
+# Which table comes after which.
+_AFTER: Final[Mapping[str, str | None]] = {
+    "prescription": "consultation",
+    "consultation": "template",
+    "template": None,
+}
 
 works = Works("prescription")
 
@@ -104,6 +122,72 @@ async def resolve_all(job: Job, pool: Pool) -> Finish:
             await store.resolve_all_again(conn, job.key, after=places[-1], at=clock.now())
 
     return finish
+
+
+@works.on(store.ANNOUNCE, lease_seconds=ANNOUNCE_SECONDS_MAX)
+async def announce(job: Job, pool: Pool) -> Finish:
+    """The next piece of what views are rebuilt from, once the last is published: others go in between."""
+    rebuild_id = UUID(job.key)
+    reached = store.Reached.of(job.payload)
+    await _last_is_published(pool)
+
+    async def finish(conn: Connection, outbox: Outbox) -> None:
+        said, last = await _announce_piece(conn, outbox, rebuild_id, reached)
+        if last is not None:
+            on = replace(reached, tenant_id=last[0], id=last[1], announced=reached.announced + said)
+        elif (table := _AFTER[reached.table]) is not None:
+            on = store.Reached(table, announced=reached.announced)
+        else:
+            outbox.announce(AnnouncementEnded(rebuild_id=rebuild_id, announced=reached.announced))
+            return
+        await store.announce_on(conn, rebuild_id, on, at=clock.now())
+
+    return finish
+
+
+async def _last_is_published(pool: Pool) -> None:
+    async with transaction(pool) as conn:
+        seq = await store.newest_said(conn)
+    until = time.monotonic() + PUBLISHED_SECONDS_MAX
+    while True:
+        async with transaction(pool) as conn:
+            if await store.outbox_is_clear(conn, seq):
+                return
+        if time.monotonic() > until:
+            raise Unavailable("what was announced last is not published yet")
+        await asyncio.sleep(PUBLISHED_LOOKS_SECONDS)
+
+
+async def _announce_piece(
+    conn: Connection, outbox: Outbox, rebuild_id: UUID, reached: store.Reached
+) -> tuple[int, tuple[UUID, UUID] | None]:
+    """How many records were said, and the place of the last; None where nothing was left to say."""
+    last, size = None, 0
+    async with contextlib.aclosing(_records(conn, rebuild_id, reached)) as records:
+        async for place, said in records:
+            last = place
+            before = len(outbox.rows)
+            outbox.announce(*said)
+            size += sum(row.bytes for row in outbox.rows[before:])
+            if size >= PIECE_BYTES_MAX:
+                break
+            await asyncio.sleep(0)  # Commands are handled in between.
+    return len(outbox.rows), last
+
+
+async def _records(
+    conn: Connection, rebuild_id: UUID, reached: store.Reached
+) -> AsyncGenerator[tuple[tuple[UUID, UUID], list[StateAnnounced]], None]:
+    match reached.table:
+        case "prescription":
+            async for one, told in store.prescriptions_after(conn, reached, limit=PIECE):
+                yield (one.tenant_id, one.id), list(announcing.prescription(rebuild_id, one, told))
+        case "consultation":
+            async for seen in store.consultations_after(conn, reached, limit=PIECE):
+                yield (seen.tenant_id, seen.id), [announcing.consultation(rebuild_id, seen)]
+        case "template":
+            async for kept in store.templates_after(conn, reached, limit=PIECE):
+                yield (kept.tenant_id, kept.id), [announcing.template(rebuild_id, kept)]
 
 
 async def _resolve_again(conn: Connection, said: Outbox, tenant_id: UUID, prescription_id: UUID) -> None:

@@ -20,7 +20,7 @@ from services.gateway.commands import asked
 from services.gateway.operator import rotation
 from services.gateway.operator.words import parser
 from services.gateway.store import at_rest, data_keys, directory
-from services.gateway.store.at_rest import COLUMNS, Keyring, Tampered
+from services.gateway.store.at_rest import COLUMNS, PLACES, Keyring, Tampered
 from shared import clock, database
 from shared.database import Connection
 from tests import prescriptions as known
@@ -214,8 +214,8 @@ async def test_the_same_person_has_another_hash_at_another_provider(clinic: Clin
 async def under(on: Any) -> set[int]:
     """The keys that values are under."""
     found: set[int] = set()
-    for one in COLUMNS:
-        rows = await on.owner.fetch(f"SELECT DISTINCT substring({one.name}, 1, 4) AS id FROM {one.table}")
+    for one, table in PLACES:
+        rows = await on.owner.fetch(f"SELECT DISTINCT substring({one.name}, 1, 4) AS id FROM {table}")
         found |= {int.from_bytes(row["id"], "big") for row in rows if row["id"]}
     return found
 
@@ -287,7 +287,7 @@ async def test_a_rotation_that_was_interrupted_goes_on_under_the_same_key(clinic
         clock.shift(timedelta(hours=2))
         key_id, _ = await data_keys.newest(conn, DATA_KEY, now=clock.now())
         clock.shift(timedelta(hours=2))
-        assert await data_keys.move(conn, at_rest.PATIENT, key_id, (0, 0)) == (1, None)
+        assert await data_keys.move(conn, at_rest.PATIENT, "patient", key_id, (0, 0)) == (1, None)
         assert await data_keys.forget_unused(conn, now=clock.now()) == 0
 
     await rotation.rotate(clinic.on.owner, DATA_KEY, say=lambda _: None, sleep=shift)
@@ -325,7 +325,7 @@ async def test_a_batch_is_bounded_and_says_where_to_go_on(
         clock.shift(timedelta(hours=1))
         after: tuple[int, int] | None = (0, 0)
         while after is not None:
-            count, after = await data_keys.move(conn, at_rest.PATIENT, key_id, after)
+            count, after = await data_keys.move(conn, at_rest.PATIENT, "patient", key_id, after)
             counts.append(count)
 
     assert counts == [2, 2, 1]

@@ -18,6 +18,7 @@ from tests.service.catalogues import item
 from tests.service.prescriptions import Service
 
 COUNTRIES = ("ES", "BR", "GT")
+ASKED_AT_ONCE = 60
 
 
 @pytest.fixture
@@ -35,8 +36,13 @@ async def supplied(service) -> Service:
 
 
 async def resolve(service: Service, *items: Item, country: str = "BR") -> tuple[Item, ...]:
+    """As many at a time as prescriptions have."""
+    found: list[Item] = []
     async with service.pool.acquire() as conn:
-        return await store.resolve_items(conn, items, country=country)
+        for begin in range(0, len(items), ASKED_AT_ONCE):
+            part = items[begin : begin + ASKED_AT_ONCE]
+            found += await store.resolve_items(conn, part, country=country)
+    return tuple(found)
 
 
 async def ready(service: Service) -> bool:
@@ -135,6 +141,17 @@ def misspelt(draw: st.DrawFn) -> str:
 async def test_what_is_misspelt_is_guessed_alike_or_not_at_all(supplied, texts, country):
     for one in await resolve(supplied, *map(item, texts), country=country):
         assert_same(one, country)
+
+
+async def test_between_two_that_look_alike_nobody_guesses(supplied):
+    confusable = [one.name for one in catalogues.names() if one.lookalikes and one.kind == "inn"]
+    texts = sorted({name[:place] + "x" + name[place + 1 :] for name in confusable for place in (2, 5, 8)})
+
+    found = await resolve(supplied, *map(item, texts))
+
+    for one in found:
+        assert_same(one, "BR")
+    assert [one for one in found if one.match_status == "unmatched" and len(one.suggestions) > 1]
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,6 +18,7 @@ from contracts.message import Message
 from contracts.notification_events import DocumentFinished
 from contracts.prescription_commands import IssuePrescription
 from contracts.prescription_events import ConsultationChanged, PrescriptionChanged, TemplateChanged
+from contracts.rebuilding import AnnouncementEnded, StateAnnounced
 from services.gateway.handlers import handlers
 from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
@@ -122,6 +123,16 @@ async def on_template_changed(event: TemplateChanged, conn: Connection, outbox: 
 async def on_prescription_changed(event: PrescriptionChanged, conn: Connection, outbox: Outbox) -> None:
     hand.show(conn, event.prescription)
     hand.tell(conn, event)
+
+
+@handlers.on(StateAnnounced)
+async def on_state_announced(event: StateAnnounced, conn: Connection, outbox: Outbox) -> None:
+    hand.rebuild_from(conn, event)
+
+
+@handlers.on(AnnouncementEnded)
+async def on_announcement_ended(event: AnnouncementEnded, conn: Connection, outbox: Outbox) -> None:
+    hand.rebuild_from(conn, event)
 
 
 @handlers.on(DocumentFinished)

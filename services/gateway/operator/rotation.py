@@ -9,7 +9,7 @@ from typing import Final
 
 from services.gateway.operator.provisioning import note_of_installation
 from services.gateway.store import data_keys
-from services.gateway.store.at_rest import COLUMNS, Column
+from services.gateway.store.at_rest import PLACES, Column
 from shared import clock, database
 from shared.database import Pool
 from shared.errors import Unavailable
@@ -35,8 +35,8 @@ async def rotate(pool: Pool, data_key: str, *, say: Say, sleep: Sleep = asyncio.
     say(f"data key {key_id} is in use; {left} values are under older ones")
     for _ in range(ROUNDS_MAX):
         moved = 0
-        for column in COLUMNS:
-            moved += await _move_all(pool, data_key, column, key_id, say)
+        for column, table in PLACES:
+            moved += await _move_all(pool, data_key, column, table, key_id, say)
         async with database.transaction(pool) as conn:
             left = await data_keys.left(conn, key_id)
             if not left:
@@ -55,19 +55,19 @@ async def _wait(used_from: datetime, key_id: int, say: Say, sleep: Sleep) -> Non
         await sleep(seconds)
 
 
-async def _move_all(pool: Pool, data_key: str, column: Column, key_id: int, say: Say) -> int:
+async def _move_all(pool: Pool, data_key: str, column: Column, table: str, key_id: int, say: Say) -> int:
     after: tuple[int, int] | None = (0, 0)
     moved = 0
     while after is not None:
-        count, after = await _move(pool, data_key, column, key_id, after)
+        count, after = await _move(pool, data_key, column, table, key_id, after)
         moved += count
         if count:
-            say(f"{column.table}.{column.name}: {moved} moved")
+            say(f"{table}.{column.name}: {moved} moved")
     return moved
 
 
 async def _move(
-    pool: Pool, data_key: str, column: Column, key_id: int, after: tuple[int, int]
+    pool: Pool, data_key: str, column: Column, table: str, key_id: int, after: tuple[int, int]
 ) -> tuple[int, tuple[int, int] | None]:
     """One batch; a batch that meets the handlers' locks the wrong way round is tried again."""
     for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -75,7 +75,7 @@ async def _move(
             async with database.transaction(pool) as conn:
                 # Nothing is sealed under keys that were read too long ago, and many batches take long.
                 await data_keys.read(conn, data_key, now=clock.now())
-                return await data_keys.move(conn, column, key_id, after)
+                return await data_keys.move(conn, column, table, key_id, after)
         except Unavailable:
             if attempt == ATTEMPTS_MAX:
                 raise

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from contracts.values import Doctor
 from services.gateway.messages import ids, provider_settings
-from services.gateway.operator import icd10, provisioning, rotation, seed
+from services.gateway.operator import icd10, provisioning, rebuilding, rotation, seed
 from services.gateway.operator.provisioning import Limits
 from services.gateway.settings import Settings
 from services.gateway.store import api_keys, consents, doctors, providers
@@ -138,6 +138,11 @@ def _credentials(words: Words) -> None:
     _word(words, "rotate-token-key", "publish a new token key, used in a day", _rotate_token_key)
     help = "put what is encrypted at rest under a new key, while the gateway serves; goes on where it stopped"
     words.add_parser("rotate-data-key", help=help, description=help).set_defaults(act=_rotate_data_key)
+    help = "fill the read views anew from what prescription keeps, while the gateway serves"
+    one = words.add_parser("rebuild-views", help=help, description=help)
+    one.add_argument("--wait", action="store_true", help="until the new views are read")
+    one.add_argument("--again", action="store_true", help="give up the one that is under way, and begin anew")
+    one.set_defaults(act=_rebuild_views)
 
 
 def _catalogue(words: Words) -> None:
@@ -304,6 +309,12 @@ async def _rotate_token_key(_asked: Namespace, conn: Connection, settings: Setti
 
 async def _rotate_data_key(_asked: Namespace, pool: Pool, settings: Settings) -> None:
     await rotation.rotate(pool, settings.data_key.get_secret_value(), say=print)
+
+
+async def _rebuild_views(asked: Namespace, pool: Pool, _settings: Settings) -> None:
+    rebuild_id = await rebuilding.begin(pool, again=asked.again, say=print)
+    if asked.wait:
+        await rebuilding.wait(pool, rebuild_id, say=print)
 
 
 async def _consent(asked: Namespace, conn: Connection, _settings: Settings) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.gateway.store.generations import REBUILT, SHOWN, VIEWS
 from shared import clock
 from shared.errors import Unavailable
 
@@ -108,6 +109,13 @@ class Column:
         """Raises Tampered for a value that was written to another row or column, or by another."""
         return keyring.open(sealed, self._place(tenant_id, key))
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Where such values are: of a view in both generations, and bound to their row in either."""
+        if self.table in VIEWS:
+            return f"{SHOWN}.{self.table}", f"{REBUILT}.{self.table}"
+        return (self.table,)
+
     def _place(self, tenant_id: UUID, key: tuple[object, ...]) -> bytes:
         return "|".join((self.table, self.name, str(tenant_id), *map(str, key))).encode()
 
@@ -125,3 +133,5 @@ CONSENT: Final = Column("consent", "record", ("prescription_id",))
 COLUMNS: Final = (
     *(PATIENT, CONTEXT, RESPONSE, PRESCRIPTION, HISTORY, DISPENSATION, CONSULTATION, DOCUMENT, CONSENT),
 )
+PLACES: Final = tuple((column, table) for column in COLUMNS for table in column.tables)
+"""Every column of every table that has sealed values."""

@@ -12,7 +12,7 @@ from asyncpg import Record
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.gateway.store.at_rest import COLUMNS, KEY_ID, NONCE_BYTES, Column, DataKey, keyring
+from services.gateway.store.at_rest import KEY_ID, NONCE_BYTES, PLACES, Column, DataKey, keyring
 from shared.database import Connection
 
 KEY_BYTES: Final = 32
@@ -68,9 +68,9 @@ async def newest(conn: Connection, data_key: str, *, now: datetime) -> tuple[int
 async def left(conn: Connection, key_id: int) -> int:
     """How many values are under another key than this."""
     found = 0
-    for column in COLUMNS:
+    for column, table in PLACES:
         found += await conn.fetchval(
-            f"SELECT count(*) FROM {column.table} WHERE substring({column.name} FROM 1 FOR 4) <> $1",
+            f"SELECT count(*) FROM {table} WHERE substring({column.name} FROM 1 FOR 4) <> $1",
             KEY_ID.pack(key_id),
         )
     return found
@@ -88,9 +88,11 @@ async def forget_unused(conn: Connection, *, now: datetime) -> int:
 
 
 async def move(
-    conn: Connection, column: Column, key_id: int, after: tuple[int, int]
+    conn: Connection, column: Column, table: str, key_id: int, after: tuple[int, int]
 ) -> tuple[int, tuple[int, int] | None]:
     """Put the next values of a column under this key; how many, and where to go on: None at its end.
+
+    `table`: one of the column's tables. What a swap of the views brings meanwhile, the next round finds.
 
     A row that changes meanwhile is left alone: whoever changed it has sealed it under the key of the day, and
     if that is an old one the next round finds it.
@@ -98,7 +100,7 @@ async def move(
     rows = await conn.fetch(
         f"""
         SELECT ctid, tenant_id, {", ".join(column.key)}, {column.name} AS sealed
-          FROM {column.table}
+          FROM {table}
          WHERE ctid > $1
            AND substring({column.name} FROM 1 FOR 4) <> $2
          ORDER BY ctid
@@ -109,7 +111,7 @@ async def move(
         MOVED_AT_ONCE,
     )
     await conn.executemany(
-        f"UPDATE {column.table} SET {column.name} = $3 WHERE ctid = $1 AND {column.name} = $2",
+        f"UPDATE {table} SET {column.name} = $3 WHERE ctid = $1 AND {column.name} = $2",
         [(row["ctid"], row["sealed"], _again(column, row)) for row in rows],
     )
     return len(rows), rows[-1]["ctid"] if len(rows) == MOVED_AT_ONCE else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,22 +10,56 @@ from typing import Final
 from uuid import UUID
 
 from contracts.prescription_events import PrescriptionChanged
+from contracts.rebuilding import AnnouncementEnded, StateAnnounced
 from contracts.values import Consultation, Prescription, Template
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
-from services.gateway.store import history, records, requests, views
+from services.gateway.store import history, rebuilds, records, requests, views
+from services.gateway.store.generations import REBUILT, SHOWN, Generation
 from services.gateway.store.history import Told
 from services.gateway.store.requests import Finished
 from shared.database import Connection
 
 
 @dataclass
+class _States:
+    """What views are to show: of each record the highest revision or version, and what is told of it."""
+
+    prescriptions: dict[tuple[UUID, UUID], Prescription] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+    records: dict[UUID, Consultation | Template] = field(default_factory=dict)
+
+    def show(self, one: Prescription) -> None:
+        place = one.tenant_id, one.prescription_id
+        known = self.prescriptions.get(place)
+        if known is None or known.revision < one.revision:
+            self.prescriptions[place] = one
+
+    def show_record(self, one: Consultation | Template) -> None:
+        record_id = one.consultation_id if isinstance(one, Consultation) else one.template_id
+        known = self.records.get(record_id)
+        if known is None or known.version < one.version:
+            self.records[record_id] = one
+
+    def announced(self, event: StateAnnounced) -> None:
+        if event.prescription is not None:
+            self.show(event.prescription)
+        self.told += [Told(event.tenant_id, event.record_id, entry) for entry in event.history]
+        for record in (event.consultation, event.template):
+            if record is not None:
+                self.show_record(record)
+
+    def __bool__(self) -> bool:
+        return bool(self.prescriptions or self.told or self.records)
+
+
+@dataclass
 class _Hand:
     conn: Connection
     pending: dict[UUID, Request] = field(default_factory=dict)
-    shown: dict[tuple[UUID, UUID], Prescription] = field(default_factory=dict)
-    told: list[Told] = field(default_factory=list)
-    records: dict[UUID, Consultation | Template] = field(default_factory=dict)
+    states: _States = field(default_factory=_States)
+    announced: list[StateAnnounced] = field(default_factory=list)
+    ends: list[AnnouncementEnded] = field(default_factory=list)
     finished: list[Finished] = field(default_factory=list)
 
 
@@ -52,24 +86,28 @@ def pending(conn: Connection, request_id: UUID) -> Request | None:
 
 def show(conn: Connection, prescription: Prescription) -> None:
     """Show this state to whoever reads, unless a higher revision is shown or in hand."""
-    shown = _of(conn).shown
-    place = prescription.tenant_id, prescription.prescription_id
-    if place not in shown or shown[place].revision < prescription.revision:
-        shown[place] = prescription
+    _of(conn).states.show(prescription)
 
 
 def tell(conn: Connection, event: PrescriptionChanged) -> None:
     """Keep what its history says of how this state came about."""
     state = event.prescription
-    _of(conn).told += [Told(state.tenant_id, state.prescription_id, entry) for entry in event.history]
+    told = _of(conn).states.told
+    told += [Told(state.tenant_id, state.prescription_id, entry) for entry in event.history]
 
 
 def show_record(conn: Connection, record: Consultation | Template) -> None:
     """Show this state of a consultation or a template, unless a higher version is shown or in hand."""
-    held = _of(conn).records
-    record_id = record.consultation_id if isinstance(record, Consultation) else record.template_id
-    if record_id not in held or held[record_id].version < record.version:
-        held[record_id] = record
+    _of(conn).states.show_record(record)
+
+
+def rebuild_from(conn: Connection, event: StateAnnounced | AnnouncementEnded) -> None:
+    """Have the views that are being rebuilt show what is announced for them."""
+    hand = _of(conn)
+    if isinstance(event, StateAnnounced):
+        hand.announced.append(event)
+    else:
+        hand.ends.append(event)
 
 
 def finish(
@@ -86,16 +124,32 @@ async def settle(conn: Connection) -> None:
     hand = _hand.get()
     if hand is None or hand.conn is not conn:
         return
-    await views.keep(conn, [hand.shown[place] for place in sorted(hand.shown)])
-    await history.keep(conn, hand.told)
-    await _keep(conn, [hand.records[record_id] for record_id in sorted(hand.records)])
+    if hand.states or hand.announced or hand.ends:
+        rebuild_id = await rebuilds.to_fill(conn)
+        await _keep(conn, hand.states, SHOWN)
+        if rebuild_id is not None:
+            await _fill(conn, hand, rebuild_id)
     await requests.finish(conn, hand.finished)
-    hand.shown.clear()
-    hand.told.clear()
-    hand.records.clear()
+    hand.states = _States()
+    hand.announced.clear()
+    hand.ends.clear()
     hand.finished.clear()
 
 
-async def _keep(conn: Connection, kept: Sequence[Consultation | Template]) -> None:
-    await records.keep_consultations(conn, [one for one in kept if isinstance(one, Consultation)])
-    await records.keep_templates(conn, [one for one in kept if isinstance(one, Template)])
+async def _fill(conn: Connection, hand: _Hand, rebuild_id: UUID) -> None:
+    """Fill the second generation, with what has happened and with what is announced for this rebuild."""
+    announced = [one for one in hand.announced if one.rebuild_id == rebuild_id]
+    for event in announced:
+        hand.states.announced(event)
+    await _keep(conn, hand.states, REBUILT)
+    counts = [one.announced for one in hand.ends if one.rebuild_id == rebuild_id]
+    await rebuilds.note_arrival(conn, rebuild_id, len(announced), counts[-1] if counts else None)
+
+
+async def _keep(conn: Connection, states: _States, generation: Generation) -> None:
+    kept = [states.records[record_id] for record_id in sorted(states.records)]
+    prescriptions = [states.prescriptions[place] for place in sorted(states.prescriptions)]
+    await views.keep(conn, prescriptions, generation)
+    await history.keep(conn, states.told, generation)
+    await records.keep_consultations(conn, [one for one in kept if isinstance(one, Consultation)], generation)
+    await records.keep_templates(conn, [one for one in kept if isinstance(one, Template)], generation)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.values import HistoryEntry
 from services.gateway.store import at_rest
+from services.gateway.store.generations import SHOWN, Generation
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
@@ -30,13 +31,13 @@ class Page:
     complete: bool
 
 
-async def keep(conn: Connection, told: Sequence[Told]) -> None:
+async def keep(conn: Connection, told: Sequence[Told], generation: Generation = SHOWN) -> None:
     """Add what is new; what was told before stays as it was."""
     if not told:
         return
     await conn.execute(
-        """
-        INSERT INTO prescription_history (tenant_id, prescription_id, revision, action, entry)
+        f"""
+        INSERT INTO {generation}.prescription_history (tenant_id, prescription_id, revision, action, entry)
         SELECT *
           FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::bytea[])
             ON CONFLICT DO NOTHING

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from asyncpg import Record
 
@@ -66,15 +65,6 @@ async def search(conn: Connection, wanted: Wanted) -> list[Found]:
     return [_found(row) for row in rows]
 
 
-async def known(conn: Connection, medication_id: UUID) -> CatalogueProduct | None:
-    """The medicine of this id in the present release."""
-    record = await conn.fetchval(
-        f"SELECT record FROM catalogue_product WHERE release = {PRESENT} AND medication_id = $1",
-        medication_id,
-    )
-    return None if record is None else CatalogueProduct.model_validate_json(record)
-
-
 _CHOSEN: Final = f"""release = {PRESENT}
                AND product_type = 'MEDICATION'
                AND ($4::text IS NULL OR kind_plain = plain($4))
@@ -87,11 +77,13 @@ def _statement(resembles: str) -> str:
     """Reciprocal rank fusion: a row counts in each ranking that it is found by, equal scores alike."""
     return f"""
         WITH alike AS MATERIALIZED (
-            SELECT plain, word_similarity($1, plain) AS score
-              FROM catalogue_wording
-             WHERE release = {PRESENT}
-               AND {resembles}
-               AND word_similarity($1, plain) >= $3::real),
+            SELECT plain, score
+              FROM (SELECT plain, word_similarity($1, plain) AS score
+                      FROM catalogue_wording
+                     WHERE release = {PRESENT}
+                       AND {resembles}
+                    OFFSET 0) AS scored
+             WHERE score >= $3::real),
         resembling AS (
             SELECT medication_id, trade_name, max(score) AS score
               FROM (SELECT medication_id, trade_name, score

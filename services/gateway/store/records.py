@@ -7,17 +7,20 @@ from uuid import UUID
 
 from contracts.values import Consultation, Template
 from services.gateway.store import at_rest
+from services.gateway.store.generations import SHOWN, Generation
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
 
-async def keep_consultations(conn: Connection, consultations: Sequence[Consultation]) -> None:
+async def keep_consultations(
+    conn: Connection, consultations: Sequence[Consultation], generation: Generation = SHOWN
+) -> None:
     """Show these states, unless a higher version is shown already."""
     if not consultations:
         return
     await conn.executemany(
-        """
-        INSERT INTO consultation_view AS shown (tenant_id, consultation_id, version, state)
+        f"""
+        INSERT INTO {generation}.consultation_view AS shown (tenant_id, consultation_id, version, state)
         VALUES ($1, $2, $3, $4)
             ON CONFLICT ON CONSTRAINT consultation_view_pkey DO UPDATE
            SET version = excluded.version, state = excluded.state
@@ -35,13 +38,16 @@ async def keep_consultations(conn: Connection, consultations: Sequence[Consultat
     )
 
 
-async def keep_templates(conn: Connection, templates: Sequence[Template]) -> None:
+async def keep_templates(
+    conn: Connection, templates: Sequence[Template], generation: Generation = SHOWN
+) -> None:
     """Show these states, unless a higher version is shown already; deleted ones are shown to nobody."""
     if not templates:
         return
     await conn.executemany(
-        """
-        INSERT INTO template_view AS shown (tenant_id, template_id, version, name_folded, deleted, state)
+        f"""
+        INSERT INTO {generation}.template_view AS shown
+               (tenant_id, template_id, version, name_folded, deleted, state)
         VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT ON CONSTRAINT template_view_pkey DO UPDATE
            SET version = excluded.version, name_folded = excluded.name_folded, deleted = excluded.deleted,

@@ -12,6 +12,7 @@ from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock, provider_settings
 from services.gateway.messages.prescriptions import partly_dispensed
 from services.gateway.store import at_rest
+from services.gateway.store.generations import SHOWN, Generation
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
@@ -55,7 +56,9 @@ class Filter:
     created_to: datetime | None = None
 
 
-async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
+async def keep(
+    conn: Connection, prescriptions: Sequence[Prescription], generation: Generation = SHOWN
+) -> None:
     """Show these states, each to its pharmacies too, unless a higher revision is shown already.
 
     What is not newer is left alone: to update a row in vain would lock and log it.
@@ -64,8 +67,8 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         return
     held = [by_the_clock.live(one) for one in prescriptions]
     await conn.execute(
-        """
-        INSERT INTO prescription_view AS shown
+        f"""
+        INSERT INTO {generation}.prescription_view AS shown
                (tenant_id, prescription_id, revision, version, status, partly_dispensed, claim_expires_at,
                 prescription_code, patient_id, doctor_id, created_at, valid_until, state, origin,
                 consultation_id)
@@ -76,7 +79,7 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
                AS new (tenant_id, prescription_id, revision)
          WHERE new.revision > coalesce((
                SELECT revision
-                 FROM prescription_view
+                 FROM {generation}.prescription_view
                 WHERE (tenant_id, prescription_id) = (new.tenant_id, new.prescription_id)), -1)
             ON CONFLICT (tenant_id, prescription_id) DO UPDATE
            SET revision = excluded.revision, version = excluded.version, status = excluded.status,
@@ -108,15 +111,15 @@ async def keep(conn: Connection, prescriptions: Sequence[Prescription]) -> None:
         (whole, one) for whole in prescriptions for one in whole.dispensations if one.source == "dispensing"
     ]
     if dispensed:
-        await _keep_dispensations(conn, dispensed)
+        await _keep_dispensations(conn, dispensed, generation)
 
 
 async def _keep_dispensations(
-    conn: Connection, dispensed: Sequence[tuple[Prescription, Dispensation]]
+    conn: Connection, dispensed: Sequence[tuple[Prescription, Dispensation]], generation: Generation
 ) -> None:
     await conn.executemany(
-        """
-        INSERT INTO dispensation_view AS shown
+        f"""
+        INSERT INTO {generation}.dispensation_view AS shown
                (tenant_id, dispensation_id, owner_id, prescription_id, prescription_code, branch_id, revision,
                 status, started_at, expires_at, state, patient_id)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)

@@ -1,6 +1,7 @@
 """What the prescription service does when asked, or told."""
 
 from services.prescription.handlers import (
+    announcing,
     asked_by_pharmacies,
     asked_by_prescribers,
     catalogue,
@@ -16,6 +17,7 @@ from services.prescription.handlers import (
 from services.prescription.handlers.registry import handlers
 
 __all__ = [
+    "announcing",
     "asked_by_pharmacies",
     "asked_by_prescribers",
     "catalogue",

@@ -1,5 +1,16 @@
 """Everything the prescription service says to Postgres."""
 
+from services.prescription.store.announcing import (
+    ANNOUNCE,
+    Reached,
+    announce_again,
+    announce_on,
+    consultations_after,
+    newest_said,
+    outbox_is_clear,
+    prescriptions_after,
+    templates_after,
+)
 from services.prescription.store.catalogue import display_names, fill_in, resolve_items
 from services.prescription.store.hand import (
     add,
@@ -43,11 +54,16 @@ from services.prescription.store.verifications import use_verification, used_ver
 from services.prescription.store.writing import save_standing, settle
 
 __all__ = [
+    "ANNOUNCE",
+    "Reached",
     "Wanted",
     "add",
+    "announce_again",
+    "announce_on",
     "check_again",
     "check_all_again",
     "consultation",
+    "consultations_after",
     "consultations_to_name",
     "display_names",
     "drop",
@@ -65,9 +81,12 @@ __all__ = [
     "made_from",
     "may_sign",
     "name_taken",
+    "newest_said",
+    "outbox_is_clear",
     "patient",
     "patients_with_unsigned",
     "places_made_from",
+    "prescriptions_after",
     "resolve_all_again",
     "resolve_items",
     "save",
@@ -82,6 +101,7 @@ __all__ = [
     "strike_at",
     "suspended",
     "template",
+    "templates_after",
     "unsigned_after",
     "unsigned_of",
     "use_verification",

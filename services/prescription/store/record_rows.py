@@ -124,6 +124,14 @@ async def name_taken(conn: Connection, records: Records, tenant_id: UUID, name: 
     return taken
 
 
+def consultation(state: str) -> Consultation:
+    return _consultations.validate_json(state)
+
+
+def template(state: str) -> Template:
+    return _templates.validate_json(state)
+
+
 def _freed_first(records: Records) -> list[Place]:
     """A name that is deleted and taken again in one transaction is free in between."""
     return sorted(records.changed_templates, key=lambda place: (not records.templates[place].deleted, place))
@@ -157,7 +165,7 @@ async def _lock_templates(conn: Connection, records: Records, places: Sequence[P
         [id for _, id in places],
     )
     for row in found:
-        records.templates[row["tenant_id"], row["id"]] = _templates.validate_json(row["state"])
+        records.templates[row["tenant_id"], row["id"]] = template(row["state"])
 
 
 async def _hold_places(conn: Connection, places: Sequence[Place]) -> None:
@@ -192,4 +200,4 @@ async def _lock_consultations(conn: Connection, records: Records, places: Sequen
         if row["version"] == 0:
             records.not_there.add(place)
         else:
-            records.consultations[place] = _consultations.validate_json(row["state"])
+            records.consultations[place] = consultation(row["state"])

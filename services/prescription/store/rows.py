@@ -74,7 +74,11 @@ def entries(told: tuple[Entry, ...]) -> str:
 
 
 def told(row: Record) -> tuple[Entry, ...]:
-    return _entries.validate_json(row["entries"])
+    return told_in(row["entries"])
+
+
+def told_in(text: str) -> tuple[Entry, ...]:
+    return _entries.validate_json(text)
 
 
 def facts(patient: Patient) -> str:

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from dev.platform import Platform
+from shared import clock
+from tests import clients
 from tests.clients import TIMEOUT_SECONDS, Clinic, uuid_of
+from tests.journey.delphos.desk import Desk, doctor_body
+from tests.operating import operate
+
+Later = Callable[[timedelta], Awaitable[None]]
+Desks = Callable[[str], Awaitable[Desk]]
+RUN = f"{os.getpid()}-{uuid4().hex[:4]}"
+PERMISSIONS = (
+    *("prescriptions:read", "prescriptions:write", "prescriptions:sign"),
+    *("dispensing:write", "catalog:read", "admin"),
+)
+BRAZIL = ("--country", "BR", "--language", "pt", "--time-zone", "America/Sao_Paulo", "--currency", "BRL")
+PRACTICES: Mapping[str, Mapping[str, str]] = {
+    "plain": {},
+    "narrow": {"max_medications": "2", "signer_policy": "any_active_doctor"},
+    "strict": {"refused_statuses": "submitted"},
+    "secret": {"otp_policy": "always"},
+}
+"""The suite's own practices: settings by name."""
 
 AMOXICILLIN = {
     "medication_name": "Amoxicilina",
@@ -105,3 +129,114 @@ async def practice(platform: Platform, other_dialect: Clinic) -> AsyncIterator[P
         timeout=TIMEOUT_SECONDS,
     ) as http:
         yield Practice(http, uuid_of(await other_dialect.patient()), uuid_of(doctors[0]["doctor_id"]))
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the operator has made: API keys by name, and OAuth credentials by practice."""
+
+    keys: dict[str, str]
+    credentials: dict[str, str]
+    doctors: dict[str, str]
+
+
+def _commands() -> dict[str, tuple[str, ...]]:
+    told: dict[str, tuple[str, ...]] = {}
+    for name, settings in PRACTICES.items():
+        slug = f"{name}-{RUN}"
+        told[f"tenant {name}"] = ("create-tenant", slug, "--name", f"Clínica {name}", *BRAZIL)
+        for window in ("minute", "hour", "day") if name == "plain" else ("minute",):
+            told[f"{window} {name}"] = ("set-setting", slug, f"requests_per_{window}", "10000000")
+        for setting, value in settings.items():
+            told[f"{setting} {name}"] = ("set-setting", slug, setting, value)
+        told[f"client {name}"] = (
+            *("create-client", slug, slug, "--scope", "ehr:write", "--scope", "arc:write"),
+            *("--per-minute", "1000000", "--per-second", "100000"),
+        )
+        told[f"key {name}"] = ("create-key", slug, "all", *_allowing(*PERMISSIONS))
+    for flag in PERMISSIONS:
+        told[f"key {flag}"] = ("create-key", f"plain-{RUN}", flag, *_allowing(flag))
+    told["key revoked"] = ("create-key", f"plain-{RUN}", "revoked", *_allowing("admin"))
+    told["revoke"] = ("revoke-key", f"plain-{RUN}", "revoked")
+    return told
+
+
+def _allowing(*flags: str) -> tuple[str, ...]:
+    return tuple(word for flag in flags for word in ("--permission", flag))
+
+
+@pytest.fixture(scope="session")
+def made(platform: Platform) -> Made:
+    """One process of commands for the whole suite, then a doctor for each practice."""
+    commands = _commands()
+    said = dict(zip(commands, operate(platform, *commands.values()), strict=True))
+    keys = {name.removeprefix("key "): text for name, text in said.items() if name.startswith("key ")}
+    doctors = {name: str(uuid4()) for name in PRACTICES}
+    for name, id in doctors.items():
+        sent = {"x-api-key": keys[name]}
+        answer = httpx.put(f"{platform.url}/v1/doctors/{id}", json=doctor_body(), headers=sent, timeout=60)
+        assert answer.status_code == 201, answer.text
+    credentials = {
+        name.removeprefix("client "): text for name, text in said.items() if name.startswith("client ")
+    }
+    return Made(keys, credentials, doctors)
+
+
+@pytest.fixture
+async def desks(platform: Platform, made: Made) -> AsyncIterator[Desks]:
+    """`await desks("plain")`: the desk of one of the suite's keys, opened on demand."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(name: str) -> Desk:
+            sent = {"x-api-key": made.keys[name], "accept-language": "pt"}
+            limits = httpx.Limits(max_connections=200)
+            http = httpx.AsyncClient(
+                base_url=platform.url, headers=sent, timeout=TIMEOUT_SECONDS, limits=limits
+            )
+            return Desk(await stack.enter_async_context(http), made.doctors.get(name, made.doctors["plain"]))
+
+        yield open_one
+
+
+@pytest.fixture
+async def desk(desks: Desks) -> Desk:
+    """With every permission."""
+    return await desks("plain")
+
+
+@pytest.fixture
+async def strangers(platform: Platform) -> AsyncIterator[httpx.AsyncClient]:
+    """Whoever comes without a key."""
+    async with httpx.AsyncClient(base_url=platform.url, timeout=TIMEOUT_SECONDS) as http:
+        yield http
+
+
+@pytest.fixture
+async def theirs(platform: Platform, made: Made) -> AsyncIterator[Clinic]:
+    """The same practice's client of the first dialect."""
+    async with Clinic(platform.url, made.credentials["plain"]) as client:
+        yield client
+
+
+@pytest.fixture
+async def later(platform: Platform) -> AsyncIterator[Later]:
+    """`await later(timedelta(days=1))`: it is so much later everywhere; after the test it is now again."""
+    moved = timedelta()
+
+    async def to(offset: timedelta) -> None:
+        (platform.home / "clock").write_text(str(offset.total_seconds()), encoding="ascii")
+        clients._TOKENS.clear()
+        await asyncio.sleep(4 * clock.REREAD_SECONDS)
+
+    async def later(by: timedelta) -> None:
+        nonlocal moved
+        moved += by
+        await to(moved)
+
+    yield later
+    await to(timedelta())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Time moves for everybody: tests that move it run last."""
+    items.sort(key=lambda item: "later" in getattr(item, "fixturenames", ()))
