@@ -25,6 +25,8 @@ from shared.outbox import Outbox
 WAITING_MAX: Final = timedelta(minutes=15)
 # A process with the last knowledge base may still answer: by then it has been replaced.
 OTHER_KNOWLEDGE_AFTER: Final = timedelta(minutes=1)
+# The same where somebody waits for a signature.
+SIGNER_WAITS_AFTER: Final = timedelta(seconds=5)
 
 
 @handlers.on(CheckSafety)
@@ -125,7 +127,8 @@ async def _show(conn: Connection, outbox: Outbox, before: Prescription, verdict:
 async def _check_again_if_outdated(conn: Connection, checked: Prescription, now: Occasion) -> None:
     if checked.outdated:
         patient = [(checked.tenant_id, checked.patient_id)]
-        await store.check_again(conn, patient, at=now.at + OTHER_KNOWLEDGE_AFTER, once_more=True)
+        after = SIGNER_WAITS_AFTER if signing.awaits_check(checked) else OTHER_KNOWLEDGE_AFTER
+        await store.check_again(conn, patient, at=now.at + after, once_more=True)
 
 
 async def _ask_again(conn: Connection, outbox: Outbox, before: Prescription) -> None:

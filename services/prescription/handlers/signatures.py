@@ -42,15 +42,20 @@ async def begin(
 async def go_on(
     conn: Connection, outbox: Outbox, before: Prescription, checked: Prescription, now: Occasion
 ) -> None:
-    """Have sealed what has been checked in the meantime, unless something found forbids it."""
+    """Have sealed what has been checked in the meantime, unless something found forbids it.
+
+    What another knowledge base than the one in use found nothing in waits for the next check.
+    """
     assert checked.signature is not None
     suspended = await store.suspended(conn, checked.tenant_id, {checked.signature.signed_by})
     refusal = signing.objection(checked, now, signer_active=not suspended)
     if refusal is not None:
         withdrawn = signing.withdraw(checked, refusal, now, since=before)
         carry_out(conn, outbox, before, withdrawn, refusal=refusal)
-        return
-    await _seal(conn, outbox, before, checked)
+    elif checked.outdated:
+        carry_out(conn, outbox, before, checked)
+    else:
+        await _seal(conn, outbox, before, checked)
 
 
 async def _seal(conn: Connection, outbox: Outbox, before: Prescription, allowed: Prescription) -> None:
