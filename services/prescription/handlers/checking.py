@@ -39,6 +39,7 @@ async def check_safety(command: CheckSafety, conn: Connection, outbox: Outbox) -
         patient.asked_with(asked.prescription),
         asked.now,
         deadline=command.deadline or asked.now.at + WAITING_MAX,
+        knowledge_base=store.knowledge_base(conn),
     )
     to_ask = await question(conn, asked.prescription, after, patient, asked.now)
 
@@ -134,7 +135,8 @@ async def _check_again_if_outdated(conn: Connection, checked: Prescription, now:
 async def _ask_again(conn: Connection, outbox: Outbox, before: Prescription) -> None:
     now = reading.going_on(before, clock.now())
     patient = store.patient(conn, before.tenant_id, before.patient_id)
-    asking = checking.again(before, patient.asked_with(before), now)
+    known = store.knowledge_base(conn)
+    asking = checking.again(before, patient.asked_with(before), now, knowledge_base=known)
     to_ask = await question(conn, before, asking, patient, now)
     if before.hidden:
         keep_hidden(conn, before, asking)

@@ -26,12 +26,13 @@ async def begin(
     """Have it sealed at once where its check is of today, else check it first. Raises Refused."""
     known = store.patient(conn, begun.tenant_id, begun.patient_id)
     patient_now = known.told(reading.facts(patient)) if patient else known
-    if patients.is_current(begun, patient_now, store.knowledge_base(conn)):
+    in_use = store.knowledge_base(conn)
+    if patients.is_current(begun, patient_now, in_use):
         signing.allow(begun)
         await _seal(conn, outbox, before, begun)
         return
     entered = patient_now.entered_or_left()
-    asking = checking.ask(begun, entered.asked_with(begun), now, since=before)
+    asking = checking.ask(begun, entered.asked_with(begun), now, since=before, knowledge_base=in_use)
     others = await store.in_force(conn, asking, now.at)
 
     store.save_patient(conn, patient_now)
