@@ -480,6 +480,23 @@ async def test_a_doctor_suspended_while_it_is_checked_signs_nothing(service):
     assert refused.prescription.signature is None
 
 
+async def test_a_doctor_suspended_while_it_is_sealed_signs_nothing(service):
+    asked = await sealing(service)
+    await service.hears(
+        DoctorStandingChanged(tenant_id=CLINIC, doctor_id=some.DOCTOR, version=2, active=False)
+    )
+
+    refused = refusal(await service.hears(some.sealed(asked)))
+
+    assert [(one.path, one.code) for one in refused.refusals] == [("signed_by", "inactive_reference")]
+    signature = refused.prescription.signature
+    assert (refused.prescription.status, signature.status, signature.failure) == (
+        "validated",
+        "failed",
+        "inactive_reference",
+    )
+
+
 async def test_of_a_doctor_or_patient_who_became_inactive_nothing_is_validated_but_all_is_cancelled(service):
     await service.steps("pending_review")
     await service.hears(

@@ -8,8 +8,9 @@ from services.prescription.commands import carry_out
 from services.prescription.domain import checking, signing
 from services.prescription.domain import patient as patients
 from services.prescription.domain.history import Occasion
-from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.prescription import Prescription, Seal
 from services.prescription.messages import reading, telling
+from shared import ids
 from shared.database import Connection
 from shared.outbox import Outbox
 
@@ -57,6 +58,17 @@ async def go_on(
         carry_out(conn, outbox, before, checked)
     else:
         await _seal(conn, outbox, before, checked)
+
+
+async def after_seal(
+    conn: Connection, present: Prescription, seal: Seal, *, number: int, now: Occasion
+) -> Prescription:
+    """The prescription with its seal, if it still wants it and its signer may sign."""
+    if signing.awaited(present) == number and present.signature is not None:
+        signer = present.signature.signed_by
+        if await store.suspended(conn, present.tenant_id, {signer}):
+            return signing.after_failure(present, signing.SIGNER_INACTIVE, number=number, occasion=now)
+    return signing.after_seal(present, seal, number=number, document_id=ids.new(), occasion=now)
 
 
 async def _seal(conn: Connection, outbox: Outbox, before: Prescription, allowed: Prescription) -> None:
