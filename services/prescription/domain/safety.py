@@ -123,7 +123,7 @@ class Verdict:
 
     asked_with: AskedWith
     findings: tuple[Finding, ...]
-    knowledge_base_version: str | None
+    knowledge_base_version: str | None = None
     checked_at: datetime
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
     not_evaluated: tuple[NotEvaluated, ...] = ()

@@ -1,4 +1,4 @@
-"""Prescriptions as this process committed them last: the next step of an issue need not read them again.
+"""Issues in progress as this process committed them last: their next step need not read them again.
 
 Nobody trusts it: a row is locked first, and what is remembered stands for it only at the row's own revision,
 which every change raises.
@@ -40,13 +40,13 @@ def among(places: Iterable[Place]) -> dict[Place, Prescription]:
 
 
 def once_committed(written: Sequence[tuple[Place, Prescription]]) -> None:
-    """Remember these when, and only if, the transaction under way is committed.
+    """Remember the issues among these when, and only if, the transaction under way is committed.
 
-    Not so a draft that is hidden until it is checked: who joins in waiting for it raises no revision.
+    Each step of an issue raises its revision; others change without, when a request joins those who wait.
     """
     pool = database.pool_in_use()
     if pool is not None:
-        lasting = [(place, one) for place, one in written if not one.assembling]
+        lasting = [(place, one) for place, one in written if one.hidden and not one.assembling]
         database.after_commit(partial(_keep, pool, lasting))
 
 

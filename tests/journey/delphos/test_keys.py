@@ -84,7 +84,11 @@ async def test_a_target_status_asks_for_its_own_flag(
 async def test_a_key_that_opens_nothing_says_no_more(
     strangers: httpx.AsyncClient, made: Made, key: str | None
 ) -> None:
-    known = {"revoked": made.keys["revoked"], "stg": made.keys["plain"].replace("_dev_", "_stg_")}
+    kind = made.keys["plain"].split("_")[1]
+    known = {
+        "revoked": made.keys["revoked"],
+        "stg": made.keys["plain"].replace(f"_{kind}_", "_live_" if kind == "stg" else "_stg_"),
+    }
     sent = {} if key is None else {"x-api-key": known.get(key, key)}
     answer = await strangers.get("/v1/prescriptions", headers=sent)
     assert (answer.status_code, answer.json()) == (

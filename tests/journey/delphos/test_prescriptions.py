@@ -162,7 +162,7 @@ async def test_the_sample_item_of_the_document_is_matched(desk: Desk) -> None:
         ("ÁCIDO ACETILSALICÍLICO", {}, "exact", ["ACIDO ACETILSALICILICO"]),
         ("Viagra", {}, "synonym", ["SILDENAFILA"]),
         ("Aspirina", {}, "synonym", ["ACIDO ACETILSALICILICO"]),
-        ("Losartanna", {}, "probable", ["LOSARTANA"]),
+        ("Losartanax", {}, "probable", ["LOSARTANA"]),
         ("Xyzzyq", {}, "unmatched", []),
         ("Xyzzyq", {"active_ingredient": "losartana"}, "exact", ["LOSARTANA"]),
     ],
@@ -253,3 +253,13 @@ async def test_the_last_item_of_a_reviewed_prescription_stays(desk: Desk) -> Non
     assert word(await desk.call("DELETE", f"{path}/{item}")) == "409 last_item"
     await desk.ok("POST", path, LOSARTAN)
     assert (await desk.call("DELETE", f"{path}/{item}")).status_code == 204
+
+
+async def test_a_draft_without_its_last_item_goes_on(desk: Desk) -> None:
+    id = await desk.draft(AMOXICILLIN)
+    path = f"/prescriptions/{id}/items"
+    assert (await desk.call("DELETE", f"{path}/{(await desk.read(id))['items'][0]['id']}")).status_code == 204
+    empty = await desk.read(id)
+    assert (empty["safety_check"]["status"], empty["can_sign"]) == ("current", False)
+    assert (await desk.ok("POST", path, LOSARTAN))["position"] == 2
+    assert (await desk.settled(id))["can_sign"] is True

@@ -79,6 +79,7 @@ class Case:
 
     id: str
     finding: str
+    item: str
     code: str = ""
     dispensation: str = ""
     line: str = ""
@@ -103,9 +104,7 @@ class Stage:
     async def make(self, column: str) -> Case:
         if column == "expired":
             return await self.expired()
-        id = await self.desk.draft(*DOUBLED)
-        (finding,) = (await self.desk.checked(id))["interactions"]
-        case = Case(id, finding["id"])
+        case = await self.draft()
         chain = ["pending_review", "validated", "signed", "submitted"]
         released = column in ("submitted", "submitted+disp", "dispensed", "cancelled")
         reached = "submitted" if released else column.removesuffix("+sig")
@@ -116,6 +115,11 @@ class Stage:
             await self.hold(case)
         await self.leave_at(case, column)
         return case
+
+    async def draft(self) -> Case:
+        id = await self.desk.draft(*DOUBLED)
+        (finding,) = (await self.desk.checked(id))["interactions"]
+        return Case(id, finding["id"], finding["item_ids"][0])
 
     async def walk(self, case: Case, chain: list[str], **more: Any) -> None:
         for status in chain:
@@ -148,12 +152,10 @@ class Stage:
     async def expired(self, *, completed: bool = False) -> Case:
         """Its validity is made as short as this machine can be quick."""
         for seconds in (2, 4, 8, 16, 32):
-            id = await self.desk.draft(*DOUBLED)
-            (finding,) = (await self.desk.checked(id))["interactions"]
-            case = Case(id, finding["id"])
+            case = await self.draft()
             until_then = soon(seconds / 86400)
             await self.walk(case, ["pending_review", "validated"], valid_until=until_then)
-            last = [await self.desk.step(id, status) for status in ("signed", "submitted")][-1]
+            last = [await self.desk.step(case.id, status) for status in ("signed", "submitted")][-1]
             if last.status_code == 200:
                 case.code = last.json()["prescription_code"]
                 started = await self.pharmacy.start(case.code)
@@ -196,8 +198,7 @@ Command = Callable[[Stage, Case], Awaitable[Any]]
 
 def call(method: str, path: str, body: Any = None) -> Command:
     async def command(stage: Stage, case: Case) -> Any:
-        item = (await stage.desk.read(case.id))["items"][0]["id"]
-        where = path.format(id=case.id, item=item, finding=case.finding)
+        where = path.format(id=case.id, item=case.item, finding=case.finding)
         sent = body(stage) if callable(body) else body
         return await stage.desk.call(method, f"/prescriptions/{where}", *([] if sent is None else [sent]))
 
@@ -235,6 +236,8 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
     "status `dispensed`": (to("dispensed"),),
     "status `cancelled` (i)": (to("cancelled"),),
 }
+SPENDING = COMMANDS["DELETE item"] + COMMANDS["acknowledge, acknowledge-all"]
+"""What they are made on is used up, or must not have been changed before."""
 DISPENSING = {
     "dispensing: start",
     "dispensing: change the lines of a live one",
@@ -301,9 +304,8 @@ def test_every_row_of_the_table_is_played() -> None:
 async def assert_meets(stage: Stage, command: Command, column: str, cell: str) -> None:
     said = meaning(cell)
     refused = said in CODES
-    case = await stage.case(column, shared=refused or column not in ("draft", "pending_review"))
-    if said.startswith(">") or (said == "=" and column in ("draft", "pending_review")):
-        case = await stage.case(column, shared=False)
+    spent = said.startswith(">") or (command in SPENDING and column in ("draft", "pending_review"))
+    case = await stage.case(column, shared=not spent)
     before = await stage.version(case)
 
     answer = await command(stage, case)
