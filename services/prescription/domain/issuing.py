@@ -40,9 +40,9 @@ def proceed(prescription: Prescription, now: Occasion) -> Prescription:
     return signing.begin(checked, signed_by=checked.doctor_id, occasion=now)
 
 
-def objection_to_release(prescription: Prescription, now: Occasion) -> Refused | None:
+def objection_to_release(prescription: Prescription, now: Occasion, *, doctor_active: bool) -> Refused | None:
     """Why a sealed order may not be released any more; None when it may."""
-    return _too_late(prescription, now)
+    return _too_late(prescription, now) or _suspended(doctor_active)
 
 
 def after_seal(
