@@ -22,7 +22,8 @@ class AnnounceAgain(Message):
 
     @property
     def key(self) -> str:
-        return str(self.rebuild_id)
+        """One for all: what is asked for a later rebuild comes later, and ends what goes on for others."""
+        return "announce-again"
 
 
 class StateAnnounced(Message):

@@ -21,10 +21,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from dev.platform import Platform
 from tests.clients import Clinic, mails, uuid_of
 from tests.infrastructure import until
+from tests.operating import operate
 
 IN_FLIGHT = 200
 AT_ONCE = 20
 FLOWING_AGAIN_SECONDS = 10.0
+REBUILDS = "SELECT outcome FROM view_rebuild ORDER BY begun_at"
 SERVICES = ("gateway", "prescription", "safety-check", "signing", "notification")
 
 
@@ -206,3 +208,32 @@ async def test_mail_asked_for_while_notification_dies_has_one_message_id_each(pl
         address = f"crash.{number}@example.org"
         await until(lambda address=address: mails(folder, address), seconds=60)
         assert len({mail["Message-ID"] for mail in mails(folder, address)}) == 1
+
+
+def said(read: dict[str, Any]) -> dict[str, Any]:
+    """What of a prescription no delivery changes, which may arrive in between."""
+    return {name: read[name] for name in ("id", "prescription_code", "status", "signature", "patient")}
+
+
+async def test_views_are_rebuilt_while_both_who_announce_are_killed_and_while_others_prescribe(
+    platform, clinic
+):
+    issued = [(await clinic.issue())["prescription_id"] for _ in range(20)]
+    before = [said(await clinic.read(id)) for id in issued]
+    load = Load(clinic, "rebuild")
+
+    running = asyncio.create_task(load.run(40))
+    await asyncio.to_thread(operate, platform, ["rebuild-views"], ["rebuild-views", "--again"])
+    for victim in ("prescription-0", "gateway-0", "prescription-1"):
+        platform.kill(victim)
+        await asyncio.sleep(1.0)
+    outcomes = []
+    async with asyncio.timeout(90):
+        while outcomes != ["abandoned", "done"]:
+            await asyncio.sleep(0.5)
+            found = await rows(platform, "gateway", REBUILDS)
+            outcomes = [row["outcome"] for row in found]
+    await running
+
+    assert [said(await clinic.read(id)) for id in issued] == before
+    await nothing_lost_nothing_doubled(platform, load)

@@ -456,6 +456,10 @@ async def test_requests_reach_the_second_generation_in_no_way(both: Both) -> Non
         assert await both.gateway.pool.fetchval(f"SELECT count(*) FROM {view}") == 0, "no tenant, no row"
 
 
+def test_rebuilds_are_asked_for_in_order() -> None:
+    assert AnnounceAgain(rebuild_id=UUID(int=1)).key == AnnounceAgain(rebuild_id=UUID(int=2)).key
+
+
 def test_the_command_is_asked_of_prescription_alone() -> None:
     assert AnnounceAgain in prescription_handlers.messages
     assert {StateAnnounced, AnnouncementEnded} <= gateway_handlers.messages
