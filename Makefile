@@ -16,7 +16,7 @@ setup:  ## fetch what run, demo and test need (they call it themselves)
 run: setup  ## start the whole platform on this machine and stay up, without Docker
 	@$(VENV) -m dev run
 
-demo: setup  ## one prescription from draft to dispensed, told step by step
+demo: setup  ## two prescriptions from clinic to pharmacy, one in each dialect, told step by step
 	@$(VENV) -m dev demo
 
 test: setup  ## all tests: unit, service, journey, crash (`make test ARGS="-k words"` for some)

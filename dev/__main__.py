@@ -185,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--instances", type=_instances, action="append", default=[], help="for example prescription=2"
     )
-    tell = commands.add_parser("demo", help="one prescription from draft to dispensed, told step by step")
+    tell = commands.add_parser("demo", help="two prescriptions, one in each dialect, told step by step")
     tell.add_argument("--containers", action="store_true", help="over what `make up` has started")
     hear = commands.add_parser("follow", help="show a topic with Kafka's own console consumer")
     hear.add_argument("topic")

@@ -1,4 +1,4 @@
-"""One prescription from its draft at a clinic to its hand-over at a pharmacy, told step by step.
+"""Two prescriptions, one in each dialect, from a clinic to their hand-over at a pharmacy, told step by step.
 
 Everything goes over the public interfaces, HTTP and Kafka: of `make run`, or of `docker compose up`.
 """
@@ -10,84 +10,25 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.catalog import TOPICS
+from dev.demo_step_by_step import StepByStep
+from dev.telling import Caller, Failed, Teller, bold
 
 OUTPUT: Final = Path(".run") / "demo"
 WAIT_SECONDS_MAX: Final = 30.0
 EVENTS: Final = "dispense-events-v1"
-NEEDED: Final = ("RECEPTA_URL", "RECEPTA_KAFKA", "RECEPTA_DOCTOR_CLIENT", "RECEPTA_PHARMACY_CLIENT")
-
-T = TypeVar("T")
-
-
-def bold(text: str) -> str:
-    """So on a terminal; in a file the marks would be in the way."""
-    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
-
-
-class Failed(Exception):
-    """A step did not do what it should; the text says what came instead."""
-
-
-@dataclass
-class Teller:
-    """Prints each step: what was sent, what came back, which events flowed, how long it took."""
-
-    number: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    async def step(self, title: str, act: Callable[[], Awaitable[T]]) -> T:
-        self.number += 1
-        print(f"\n{bold(f'{self.number}. {title}')}", flush=True)
-        started = time.perf_counter()
-        result = await act()
-        print(f"   took {(time.perf_counter() - started) * 1000:.0f} ms", flush=True)
-        return result
-
-    @staticmethod
-    def say(mark: str, text: str) -> None:
-        print(f"   {mark} {text}", flush=True)
-
-
-@dataclass
-class Caller:
-    """One OAuth client of the gateway, whose requests and answers are told."""
-
-    teller: Teller
-    http: httpx.AsyncClient
-    credentials: str
-    token: str = ""
-
-    async def log_in(self) -> None:
-        client_id, _, secret = self.credentials.partition(":")
-        form = {"grant_type": "client_credentials"}
-        self.teller.say("→", f"POST /v1/oauth/token as {client_id}")
-        answer = await self.http.post("/v1/oauth/token", data=form, auth=(client_id, secret))
-        self._check(answer, 200)
-        self.token = answer.json()["access_token"]
-        self.teller.say("←", f"200, a token for {answer.json()['scope']}")
-
-    async def call(self, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
-        """One request; raises Failed when another status comes back."""
-        shown = f" {json.dumps(body, ensure_ascii=False)}" if body is not None else ""
-        self.teller.say("→", f"{method} {path}{shown}")
-        headers = {"authorization": f"Bearer {self.token}"}
-        answer = await self.http.request(method, path, json=body, headers=headers)
-        self._check(answer, expect)
-        return answer.json() if "json" in answer.headers.get("content-type", "") else answer.content
-
-    def _check(self, answer: httpx.Response, expect: int) -> None:
-        if answer.status_code != expect:
-            raise Failed(f"{answer.request.url.path} answered {answer.status_code}: {answer.text[:2000]}")
+NEEDED: Final = (
+    *("RECEPTA_URL", "RECEPTA_KAFKA", "RECEPTA_DOCTOR_CLIENT", "RECEPTA_PHARMACY_CLIENT"),
+    "RECEPTA_API_KEY",
+)
 
 
 @dataclass
@@ -263,6 +204,7 @@ async def drive(env: dict[str, str]) -> None:
             pharmacy = Caller(teller, http, env["RECEPTA_PHARMACY_CLIENT"])
             mail = env.get("RECEPTA_MAIL_DIR")
             await Journey(teller, clinic, pharmacy, events, Path(mail) if mail else None).run()
+            await StepByStep(teller, Caller(teller, http, env["RECEPTA_API_KEY"]), pharmacy).run()
     finally:
         await events.stop()
     print(f"\n{bold(f'Done in {time.monotonic() - teller.began:.1f} s.')} Where to look next:")

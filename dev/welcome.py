@@ -31,20 +31,20 @@ def welcome(platform: Platform) -> str:
     return "\n".join(
         (
             "",
-            f"Recepta is ready: {url}  (described at {url}/ehr/docs; Ctrl-C stops everything)",
+            f"Recepta is ready: {url}  (described at {url}/docs and {url}/ehr/docs; Ctrl-C stops everything)",
             *health,
             f"  Kafka           {platform.kafka.bootstrap}",
             f"  mail            each one a file in {platform.mail}",
             f"  logs            {platform.logs.folder}",
             "",
             "Paste into another terminal, in this folder:",
-            *(f"  {line}" for line in _lines(platform)),
+            *(f"  {line}" for line in lines(platform)),
             "",
         )
     )
 
 
-def _lines(platform: Platform) -> tuple[str, ...]:
+def lines(platform: Platform) -> tuple[str, ...]:
     url = platform.url
     return (
         "set -a; . .run/env; set +a",
@@ -53,5 +53,9 @@ def _lines(platform: Platform) -> tuple[str, ...]:
         f'curl -s -H "Authorization: Bearer $TOKEN" "{url}/medical-catalogs/v1/diagnoses?query=cefalea"',
         f'curl -s -H "Authorization: Bearer $TOKEN" "{url}/arc/v1/providers/products?query=paracetamol"',
         f'curl -s -H "Authorization: Bearer $TOKEN" "{url}/ehr/v1/prescriptions"',
+        f'curl -s -H "x-api-key: $RECEPTA_API_KEY" "{url}/v1/prescriptions?limit=3"',
+        'curl -s -H "x-api-key: $RECEPTA_API_KEY" -H "Content-Type: application/json" '
+        f"""-d '{{"query": "amoxicilina"}}' {url}/v1/medications/search""",
+        ".venv/bin/python examples/ehr_step_by_step.py",
         ".venv/bin/python -m dev follow dispense-events-v1",
     )

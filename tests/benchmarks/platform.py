@@ -11,7 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from dev.platform import Platform
-from tests.benchmarks import creating, dispensing, reading, recovery, stored
+from tests.benchmarks import creating, dispensing, reading, recovery, step_by_step, stored
 from tests.benchmarks.orders import Orders
 from tests.clients import Clinic, Pharmacy
 
@@ -37,6 +37,7 @@ async def measure(platform: Platform) -> Rows:
         await stored.cost(platform, orders)  # What was filled in is read for the first time.
         rows |= stored.rows(few, await stored.cost(platform, orders), (little, much))
         rows |= await reading.listing(platform, clinic, much)
+        rows |= await step_by_step.measure(platform, much)
         rows |= await recovery.measure(platform, orders)
     return rows
 

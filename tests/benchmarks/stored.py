@@ -52,6 +52,7 @@ TABLES: Final = (
             "created_at": _LONG_AGO,
         },
     ),
+    Table("gateway", "prescription_history", {"prescription_id": _ID}),
     Table(
         "gateway",
         "request",

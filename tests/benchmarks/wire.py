@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -41,10 +41,19 @@ class Wire:
 
 
 def request(method: str, path: str, token: str, body: bytes = b"", **headers: str) -> bytes:
+    """By a token of the first dialect."""
+    return _request(method, path, body, {"authorization": f"Bearer {token}"} | headers)
+
+
+def request_with_key(method: str, path: str, key: str, body: bytes = b"") -> bytes:
+    """By an API key of the second dialect."""
+    return _request(method, path, body, {"x_api_key": key})
+
+
+def _request(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
     lines = [
         f"{method} {path} HTTP/1.1",
         "host: recepta",
-        f"authorization: Bearer {token}",
         *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
     ]
     if body:

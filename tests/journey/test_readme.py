@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import secrets
+from dev import secrets, welcome
 from tests.clients import mails
 from tests.infrastructure import until
 
@@ -90,6 +90,32 @@ def test_pasted_again_the_operators_lines_change_nothing(clone, said):
     again = pasted(clone, BLOCKS[-1])
 
     assert "0 newly registered" in again
+
+
+def test_every_line_that_make_run_prints_works_when_pasted(platform, clone):
+    *lines, following = welcome.lines(platform)
+
+    told = pasted(clone, *lines)
+
+    assert "dev follow" in following
+    for sign in ('"diagnosis_code":"R51"', '"product_code":"MED-042"', '"tipo_produto"', "critical: ", "RX-"):
+        assert sign in told, f"{sign} is missing of\n{told}"
+
+
+def test_the_demo_tells_both_journeys_to_their_ends(platform, tmp_path):
+    done = subprocess.run(
+        (sys.executable, "-m", "dev.demo"),
+        cwd=tmp_path,
+        env=os.environ | platform.env | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+    assert "pending_review → validated → signed → submitted → dispensed" in done.stdout
 
 
 def test_the_readme_names_every_variable_of_run_env(platform):

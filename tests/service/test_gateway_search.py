@@ -229,6 +229,7 @@ async def test_a_search_over_http_echoes_its_query_and_shows_what_the_list_says(
     ("body", "status", "kind"),
     [
         ({"query": "a", "atc_prefix": "X1Y"}, 400, "invalid_atc_prefix"),
+        ({"query": "a", "atc_prefix": "A\u0000"}, 400, "invalid_atc_prefix"),
         ({"query": "a", "atc_prefix": ""}, 422, "string_too_short"),
         ({"query": "a", "atc_prefix": "N02BB022"}, 422, "string_too_long"),
         ({"query": "  "}, 422, "string_too_short"),

@@ -216,6 +216,26 @@ def test_of_two_that_speak_of_the_same_each_goes_on_once_and_by_its_own_rule():
     assert [found.id for found in after] == [two.id, one.id, UUID(int=63)]
 
 
+def test_what_a_doctor_answered_for_stays_with_its_rule_and_goes_to_none_that_is_new():
+    seen = acknowledged(some.finding(id=UUID(int=51), rule_id="age"), Severity.CRITICAL)
+    new = [some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((61, "pregnancy"), (62, "age"))]
+
+    unseen, again = continuing.continued(some.verdict(seen), [some.item()], new)
+
+    assert (again.id, again.acknowledgement) == (seen.id, seen.acknowledgement)
+    assert (unseen.id, unseen.acknowledgement) == (UUID(int=61), None)
+
+
+def test_what_became_graver_leaves_its_answer_to_no_other_rule():
+    seen = acknowledged(some.finding(id=UUID(int=51), rule_id="age"), Severity.CRITICAL)
+    graver = some.finding(Severity.CONTRAINDICATED, id=UUID(int=61), rule_id="age")
+    new = some.finding(id=UUID(int=62), rule_id="pregnancy")
+
+    after = continuing.continued(some.verdict(seen), [some.item()], [graver, new])
+
+    assert after == (graver, new)
+
+
 def test_a_finding_about_an_item_that_changed_since_the_check_is_a_new_one():
     draft = checked(some.draft(some.item(), some.item(SYRUP, position=2)), some.finding())
     (before,) = draft.findings

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.checks.delphos.fields import NoQuery, Number, OptionalName, Sent, blank_is_none, text
+from services.gateway.checks.delphos.fields import NoQuery, Number, OptionalName, Sent, text
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import medications as messages
 from services.gateway.messages.errors import Problem
@@ -41,8 +41,9 @@ class Search(Sent):
 
 def _unreadable(raw: object) -> None:
     """A beginning of no ATC code; what is too short or too long is out of range instead."""
-    sent = blank_is_none(raw.get("atc_prefix")) if isinstance(raw, dict) else None
-    if isinstance(sent, str) and len(sent) <= ATC_LETTERS_MAX and not _ATC.fullmatch(sent):
+    sent = raw.get("atc_prefix") if isinstance(raw, dict) else None
+    prefix = sent.strip() if isinstance(sent, str) else ""
+    if 0 < len(prefix) <= ATC_LETTERS_MAX and not _ATC.fullmatch(prefix):
         raise Problem("invalid_atc_prefix")
 
 
