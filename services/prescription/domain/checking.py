@@ -7,8 +7,9 @@ from uuid import UUID
 
 from services.prescription.domain import continuing, safety, waiting
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import CheckStatus, Prescription, Waiting
+from services.prescription.domain.prescription import CheckStatus, Prescription
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.domain.requests import Waiting
 from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, Severity, Verdict
 from services.prescription.domain.state_table import Move
 

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from services.prescription.domain import assembling, checking, editing, safety, signing
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import Prescription, Seal
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
 from services.prescription.domain.safety import AskedWith, Finding, SafetyPolicy, Verdict
+from services.prescription.domain.signature import Seal
 from services.prescription.domain.state_table import Column
 
 

@@ -7,16 +7,10 @@ from uuid import UUID
 
 from services.prescription.domain import safety
 from services.prescription.domain.history import Action, Change, Note, Occasion
-from services.prescription.domain.prescription import (
-    Prescription,
-    Said,
-    Say,
-    Seal,
-    Signature,
-    SignatureStatus,
-    SignRequest,
-)
+from services.prescription.domain.prescription import Prescription, Said, Say
 from services.prescription.domain.refusal import Detail, Failing, Refused
+from services.prescription.domain.requests import SignRequest
+from services.prescription.domain.signature import Seal, Signature, SignatureStatus
 from services.prescription.domain.state_table import Column, Move, Status
 
 # Why an attempt failed, as the signature says it from then on.

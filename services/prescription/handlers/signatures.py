@@ -8,7 +8,8 @@ from services.prescription.commands import carry_out
 from services.prescription.domain import checking, signing
 from services.prescription.domain import patient as patients
 from services.prescription.domain.history import Occasion
-from services.prescription.domain.prescription import Prescription, Seal
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.signature import Seal
 from services.prescription.messages import reading, telling
 from shared import ids
 from shared.database import Connection
