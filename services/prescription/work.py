@@ -211,10 +211,11 @@ async def _check_again(conn: Connection, said: Outbox, tenant_id: UUID, prescrip
     if before is None:
         return
     known = store.patient(conn, tenant_id, before.patient_id)
-    if not patient.needs_asking(before, known, store.knowledge_base(conn)):
+    in_use = store.knowledge_base(conn)
+    if not patient.needs_asking(before, known, in_use):
         return
     now = Occasion(at=clock.now())
-    asking = checking.again(before, known.asked_with(before), now)
+    asking = checking.again(before, known.asked_with(before), now, knowledge_base=in_use)
     to_ask = await question(conn, before, asking, known, now)
     carry_out(conn, said, before, asking)
     said.announce(*to_ask)

@@ -19,7 +19,11 @@ DIES = "import sys; print('no ink left', flush=True); sys.exit(3)"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 TELLS = """
 import signal, sys, time
-signal.signal(15, lambda *_: (print(sys.argv[1], "stops", flush=True), sys.exit()))
+def stop(*_):
+    signal.signal(15, signal.SIG_IGN)
+    print(sys.argv[1], "stops", flush=True)
+    sys.exit()
+signal.signal(15, stop)
 print(sys.argv[1], "up", flush=True)
 time.sleep(60)
 """

@@ -162,7 +162,9 @@ def issue(**other: Any) -> IssuePrescription:
     )
 
 
-def verdict(request: SafetyCheckRequested, *findings: values.Finding) -> SafetyCheckCompleted:
+def verdict(
+    request: SafetyCheckRequested, *findings: values.Finding, knowledge_base: str = "2026.11.1"
+) -> SafetyCheckCompleted:
     """What safety-check answers to a request."""
     return SafetyCheckCompleted(
         tenant_id=request.tenant_id,
@@ -172,7 +174,7 @@ def verdict(request: SafetyCheckRequested, *findings: values.Finding) -> SafetyC
         in_force_version=request.in_force_version,
         patient_id=request.facts.patient_id,
         verdict=values.Verdict(
-            knowledge_base_version="2026.11.1",
+            knowledge_base_version=knowledge_base,
             checked_at=NOON,
             content_version=request.content_version,
             state="finding" if findings else "none_known",

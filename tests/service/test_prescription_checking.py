@@ -223,6 +223,19 @@ async def test_a_failed_check_of_what_was_current_leaves_it_current(service):
     assert len(refused.prescription.findings) == 1
 
 
+@pytest.mark.parametrize("by_itself", [True, False])
+async def test_a_failed_check_leaves_what_another_knowledge_base_found_stale(service, by_itself):
+    await checked(service, CRITICAL)
+    await service.hears(knowledge("2026.12.1"))
+    if by_itself:
+        assert len(await rechecks(service)) == 1
+    await service.hears(drafts.check())
+
+    (refused,) = only(await service.strikes(minutes=15), CommandRefused)
+
+    assert refused.prescription.safety_check_status == "stale"
+
+
 async def test_what_has_come_to_its_end_is_not_checked(service):
     await checked(service)
     await service.hears(some.change_status("cancelled"))

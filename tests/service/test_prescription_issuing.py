@@ -381,6 +381,19 @@ async def test_a_doctor_suspended_while_the_order_was_checked_signs_nothing(serv
     assert await rows(service) == []
 
 
+async def test_a_doctor_suspended_while_the_order_was_sealed_signs_nothing(service):
+    (asked,) = only(await service.hears(some.issue()), SafetyCheckRequested)
+    (sealing,) = only(await service.hears(some.verdict(asked)), SealRequested)
+    await service.hears(
+        DoctorStandingChanged(tenant_id=CLINIC, doctor_id=some.DOCTOR, version=2, active=False)
+    )
+
+    (refused,) = only(await service.hears(some.sealed(sealing)), CommandRefused)
+
+    assert refused.code == "doctor_registration_inactive"
+    assert await rows(service) == []
+
+
 async def test_an_order_undecided_at_its_deadline_is_ended_by_the_clock(service):
     command = some.issue()
     (asked,) = only(await service.hears(command), SafetyCheckRequested)

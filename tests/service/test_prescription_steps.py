@@ -19,6 +19,7 @@ from contracts.prescription_events import (
     SafetyCheckRequested,
     SealRequested,
 )
+from contracts.safety_check_events import KnowledgeBaseUpdated
 from contracts.signing_events import SealingRefused
 from services.prescription import store
 from services.prescription.domain import editing, history
@@ -30,7 +31,7 @@ from services.signing.messages import content as content_to_seal
 from shared import clock, database
 from tests.service import catalogues, drafts
 from tests.service import prescriptions as some
-from tests.service.conftest import Said
+from tests.service.conftest import Said, said
 from tests.service.prescriptions import ANA, CLINIC, CRITICAL, ID, MARTA, NOON, PATIENT, Service, names, only
 
 CONTRAINDICATED = CRITICAL.model_copy(
@@ -479,6 +480,23 @@ async def test_a_doctor_suspended_while_it_is_checked_signs_nothing(service):
     assert refused.prescription.signature is None
 
 
+async def test_a_doctor_suspended_while_it_is_sealed_signs_nothing(service):
+    asked = await sealing(service)
+    await service.hears(
+        DoctorStandingChanged(tenant_id=CLINIC, doctor_id=some.DOCTOR, version=2, active=False)
+    )
+
+    refused = refusal(await service.hears(some.sealed(asked)))
+
+    assert [(one.path, one.code) for one in refused.refusals] == [("signed_by", "inactive_reference")]
+    signature = refused.prescription.signature
+    assert (refused.prescription.status, signature.status, signature.failure) == (
+        "validated",
+        "failed",
+        "inactive_reference",
+    )
+
+
 async def test_of_a_doctor_or_patient_who_became_inactive_nothing_is_validated_but_all_is_cancelled(service):
     await service.steps("pending_review")
     await service.hears(
@@ -673,6 +691,60 @@ async def test_a_request_for_a_check_while_it_is_signed_is_answered_beside_the_s
     assert told.request_id == check.request_id
     (signed,) = only(await service.hears(some.sealed(request)), CommandSucceeded)
     assert signed.request_id == signing.request_id
+
+
+async def knows(service: Service, version: str, *, minutes: int = 0) -> None:
+    updated_at = NOON + timedelta(minutes=minutes)
+    await service.hears(KnowledgeBaseUpdated(knowledge_base_version=version, updated_at=updated_at))
+
+
+async def asked_again(service: Service, *, seconds: int) -> list[Said]:
+    known = len(await said(service.pool))
+    clock.shift(timedelta(seconds=seconds))
+    await service.works("recheck-all", "recheck")
+    return (await said(service.pool))[known:]
+
+
+async def test_a_signature_waits_for_a_check_by_the_knowledge_base_in_use(service):
+    await service.steps("pending_review", "validated")
+    command = some.change_status("signed")
+    (asked,) = only(await service.hears(command), SafetyCheckRequested)
+    await knows(service, "2026.12.1")
+    assert only(await asked_again(service, seconds=0), SafetyCheckRequested) == []
+
+    found = await service.hears(some.verdict(asked))
+
+    assert names(found) == ["PrescriptionChanged"]
+    assert found[0].message.prescription.safety_check_status == "stale"
+    (asked,) = only(await asked_again(service, seconds=5), SafetyCheckRequested)
+    (asked_to_seal,) = only(
+        await service.hears(some.verdict(asked, knowledge_base="2026.12.1")), SealRequested
+    )
+    assert (await service.answer(some.sealed(asked_to_seal))).request_id == command.request_id
+
+
+async def test_what_a_replaced_knowledge_base_forbids_ends_the_signature_at_once(service):
+    await service.steps("pending_review", "validated")
+    (asked,) = only(await service.hears(some.change_status("signed")), SafetyCheckRequested)
+    await knows(service, "2026.12.1")
+
+    found = await service.hears(some.verdict(asked, some.CRITICAL))
+
+    assert refusal(found).code == "unacknowledged_interactions"
+    (asked,) = only(await asked_again(service, seconds=0), SafetyCheckRequested)
+    assert asked.prescription_id == ID
+
+
+async def test_a_signature_that_no_check_by_the_knowledge_base_in_use_reaches_is_given_up(service):
+    await service.steps("pending_review", "validated")
+    deadline = NOON + timedelta(minutes=15)
+    (asked,) = only(
+        await service.hears(some.change_status("signed", deadline=deadline)), SafetyCheckRequested
+    )
+    await knows(service, "2026.12.1")
+    await service.hears(some.verdict(asked))
+
+    assert refusal(await service.strikes(minutes=15)).code == "safety_check_failed"
 
 
 async def test_a_check_that_finds_something_while_it_is_sealed_stops_the_release(service):

@@ -15,8 +15,10 @@ from services.prescription.domain.dispensation import (
 )
 from services.prescription.domain.history import Actor, ActorType, Occasion
 from services.prescription.domain.items import ActiveIngredient, Item, Product
-from services.prescription.domain.prescription import Issue, Prescription, Seal
+from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.requests import Issue
 from services.prescription.domain.safety import AskedWith, Finding, KeyMaker, SafetyPolicy, Severity, Verdict
+from services.prescription.domain.signature import Seal
 from services.prescription.domain.state_table import Column
 
 NOON = datetime(2026, 6, 25, 12, tzinfo=UTC)

@@ -134,7 +134,10 @@ def test_what_comes_too_late_ends_without_effect():
     prescription = checked(some.order())
 
     assert objection(prescription, now=later(minutes=15)).code == "dependency_unavailable"
-    assert issuing.objection_to_release(prescription, later(minutes=15)).code == "dependency_unavailable"
+    assert (
+        issuing.objection_to_release(prescription, later(minutes=15), doctor_active=True).code
+        == "dependency_unavailable"
+    )
     with pytest.raises(Refused) as refused:
         issuing.begin(replace(some.order(), version=0), ASKED, later(minutes=16))
     assert refused.value.code == "dependency_unavailable"
@@ -143,7 +146,12 @@ def test_what_comes_too_late_ends_without_effect():
 
 
 def test_a_doctor_suspended_meanwhile_signs_nothing():
-    assert objection(checked(some.order()), doctor_active=False).code == "doctor_registration_inactive"
+    order = checked(some.order())
+
+    assert objection(order, doctor_active=False).code == "doctor_registration_inactive"
+    release = issuing.objection_to_release(order, at(), doctor_active=False)
+    assert release is not None
+    assert release.code == "doctor_registration_inactive"
 
 
 def test_an_order_with_an_incomplete_item_is_refused_at_once():

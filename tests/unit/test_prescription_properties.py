@@ -23,9 +23,9 @@ from services.prescription.domain import (
     waiting,
 )
 from services.prescription.domain.dispensation import DispensationStatus, Receipt
-from services.prescription.domain.prescription import SignatureStatus
 from services.prescription.domain.refusal import Refused
 from services.prescription.domain.safety import Severity
+from services.prescription.domain.signature import SignatureStatus
 from services.prescription.domain.state_table import Column, Status
 from tests.unit import prescriptions as some
 from tests.unit.prescriptions import DOCTOR, MOON, SUN, TERMS, VALID_UNTIL, at

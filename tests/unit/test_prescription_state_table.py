@@ -15,8 +15,9 @@ from services.prescription.domain import (
     signing,
     state_table,
 )
-from services.prescription.domain.prescription import Prescription, SignatureStatus
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
+from services.prescription.domain.signature import SignatureStatus
 from services.prescription.domain.state_table import Column, Status
 from tests.unit import prescriptions as some
 from tests.unit.prescriptions import FIRST, MOON, SECOND, SUN, TERMS, VALID_UNTIL, at, later

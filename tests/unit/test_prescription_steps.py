@@ -27,9 +27,10 @@ from services.prescription.domain.patient import (
     in_force_until,
     is_current,
 )
-from services.prescription.domain.prescription import Prescription, SignatureStatus
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
 from services.prescription.domain.safety import Severity
+from services.prescription.domain.signature import SignatureStatus
 from services.prescription.domain.state_table import ASKED_FOR, STATE_TABLE, Column, Status
 from services.prescription.domain.steps import Conditions, SignerPolicy
 from tests.unit import prescriptions as some

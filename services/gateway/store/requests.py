@@ -16,6 +16,7 @@ from services.gateway.messages.dialects import CONSULTATIONS
 from services.gateway.messages.requests import Asked, Request
 from services.gateway.store import at_rest
 from services.gateway.store.reading import TENANT, reading
+from shared import clock
 from shared.database import Connection, Pool
 
 KEPT: Final = timedelta(days=7)
@@ -181,7 +182,7 @@ async def find_newest(pool: Pool, *, tenant_id: UUID, client: str, key: str) -> 
 
 
 async def _find(pool: Pool, tenant_id: UUID, condition: str, *values: object) -> Request | None:
-    """The newest of a tenant's requests that meet a condition, which is a text of ours."""
+    """The newest of a tenant's requests that meet a condition, which is a text of ours; for seven days."""
     async with reading(pool) as conn:
         row = await conn.fetchrow(
             f"""
@@ -193,11 +194,13 @@ async def _find(pool: Pool, tenant_id: UUID, condition: str, *values: object) ->
                      FROM request
                     WHERE tenant_id = present.id
                       AND {condition}
+                      AND (finished_at IS NULL OR finished_at >= ${len(values) + 2})
                     ORDER BY accepted_at DESC, request_id DESC
                     LIMIT 1) AS request
             """,
             str(tenant_id),
             *values,
+            clock.now() - KEPT,
         )
     return None if row is None else _request(row)
 

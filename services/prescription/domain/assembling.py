@@ -7,8 +7,9 @@ from typing import Final
 from services.prescription.domain import checking, editing, safety
 from services.prescription.domain.history import Action, Change, Note, Occasion
 from services.prescription.domain.items import Item
-from services.prescription.domain.prescription import Prescription, Rival
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
+from services.prescription.domain.requests import Rival
 from services.prescription.domain.safety import AskedWith, Verdict
 
 RIVALS_MAX: Final = 1_000

@@ -5,15 +5,9 @@ from uuid import UUID
 
 from services.prescription.domain import dispensing
 from services.prescription.domain.history import Action, Change, DispensationNote, Note, Occasion
-from services.prescription.domain.prescription import (
-    Cancellation,
-    Prescription,
-    Said,
-    Say,
-    Signature,
-    SignatureStatus,
-)
+from services.prescription.domain.prescription import Cancellation, Prescription, Said, Say
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.domain.signature import Signature, SignatureStatus
 from services.prescription.domain.state_table import Move, Status
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from services.prescription.domain import continuing, safety, waiting
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import CheckStatus, Prescription, Waiting
+from services.prescription.domain.prescription import CheckStatus, Prescription
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.domain.requests import Waiting
 from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, Severity, Verdict
 from services.prescription.domain.state_table import Move
 
@@ -19,14 +20,14 @@ def ask(
     occasion: Occasion,
     *,
     since: Prescription | None = None,
+    knowledge_base: str | None = None,
 ) -> Prescription:
     """A check of the content as it stands is under way; it replaces the one that was before.
 
-    `since` is what this commit began with, so that clients count it once.
+    `since` is what this commit began with, so that clients count it once; `knowledge_base` is the one in use.
     """
     prescription.admit(Move.ASK_CHECK)
-    check = prescription.check
-    outdated = prescription.outdated or (check is not None and check.asked_with != asked_with)
+    outdated = prescription.outdated or _outdated(prescription.check, asked_with, knowledge_base)
     changed = replace(prescription, check_asked=asked_with, outdated=outdated)
     return _after(prescription, changed, occasion, Note(action=Action.CHECK_REQUESTED), since)
 
@@ -44,17 +45,25 @@ def after_edit(
 
 
 def request(
-    prescription: Prescription, asked_with: AskedWith, occasion: Occasion, *, deadline: datetime
+    prescription: Prescription,
+    asked_with: AskedWith,
+    occasion: Occasion,
+    *,
+    deadline: datetime,
+    knowledge_base: str | None = None,
 ) -> Prescription:
     """Somebody wants it checked now, and waits for what comes of it."""
     prescription.admit(Move.ASK_CHECK)
     one = Waiting(occasion=occasion, deadline=deadline)
-    return _check(waiting.joined(prescription, one), asked_with, occasion, prescription)
+    joined = waiting.joined(prescription, one)
+    return _check(joined, asked_with, occasion, prescription, knowledge_base=knowledge_base)
 
 
-def again(prescription: Prescription, asked_with: AskedWith, occasion: Occasion) -> Prescription:
+def again(
+    prescription: Prescription, asked_with: AskedWith, occasion: Occasion, *, knowledge_base: str | None
+) -> Prescription:
     """Ask once more, because what the question was asked with, or the stored check, is no longer so."""
-    return ask(prescription, asked_with, occasion, since=prescription)
+    return ask(prescription, asked_with, occasion, since=prescription, knowledge_base=knowledge_base)
 
 
 def expects(prescription: Prescription, verdict: Verdict) -> bool:
@@ -138,12 +147,24 @@ def _unreasoned(findings: Iterable[Finding], reason: str | None) -> Sequence[Fai
     return [Failing("reason", "reason_required", "A contraindication needs a reason.")]
 
 
+def _outdated(check: Verdict | None, asked_with: AskedWith, knowledge_base: str | None) -> bool:
+    """Whether a stored check was made with something else than the one that is asked for."""
+    if check is None:
+        return False
+    return check.asked_with != asked_with or knowledge_base not in (None, check.knowledge_base_version)
+
+
 def _check(
-    prescription: Prescription, asked_with: AskedWith, occasion: Occasion, since: Prescription
+    prescription: Prescription,
+    asked_with: AskedWith,
+    occasion: Occasion,
+    since: Prescription,
+    *,
+    knowledge_base: str | None = None,
 ) -> Prescription:
     """Ask; but nothing needs asking of what has no items, which has passed at once."""
     if prescription.items:
-        return ask(prescription, asked_with, occasion, since=since)
+        return ask(prescription, asked_with, occasion, since=since, knowledge_base=knowledge_base)
     passed = Verdict(asked_with=asked_with, findings=(), knowledge_base_version=None, checked_at=occasion.at)
     return _stored(prescription, replace(prescription, outdated=False), passed, occasion, since)
 

@@ -19,6 +19,9 @@ class ConsultationStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Of what was prescribed from one consultation as many are named; nobody writes as many by hand.
+PRESCRIPTIONS_MAX: Final = 1_000
+
 OVER: Final = frozenset({ConsultationStatus.COMPLETED, ConsultationStatus.CANCELLED})
 
 
@@ -40,7 +43,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consultation:
-    """`version` rises with every change; `prescription_ids` are those made from it, in their order."""
+    """`version` rises with every change; `prescription_ids` are the newest made from it, in their order."""
 
     tenant_id: UUID
     id: UUID
@@ -85,7 +88,7 @@ class Consultation:
 
     def prescribed(self, prescription_id: UUID, at: datetime) -> Self:
         """The consultation with one prescription more that was made from it."""
-        ids = (*self.prescription_ids, prescription_id)
+        ids = (*self.prescription_ids, prescription_id)[-PRESCRIPTIONS_MAX:]
         return replace(self, prescription_ids=ids, version=self.version + 1, updated_at=at)
 
 

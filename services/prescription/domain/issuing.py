@@ -5,9 +5,10 @@ from uuid import UUID
 
 from services.prescription.domain import assembling, checking, editing, safety, signing
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import Prescription, Seal
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
 from services.prescription.domain.safety import AskedWith, Finding, SafetyPolicy, Verdict
+from services.prescription.domain.signature import Seal
 from services.prescription.domain.state_table import Column
 
 
@@ -40,9 +41,9 @@ def proceed(prescription: Prescription, now: Occasion) -> Prescription:
     return signing.begin(checked, signed_by=checked.doctor_id, occasion=now)
 
 
-def objection_to_release(prescription: Prescription, now: Occasion) -> Refused | None:
+def objection_to_release(prescription: Prescription, now: Occasion, *, doctor_active: bool) -> Refused | None:
     """Why a sealed order may not be released any more; None when it may."""
-    return _too_late(prescription, now)
+    return _too_late(prescription, now) or _suspended(doctor_active)
 
 
 def after_seal(

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Self
 from uuid import UUID
 
+from services.prescription.domain import signing
 from services.prescription.domain.items import Item
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.safety import AskedWith, Verdict, still_blocking
@@ -94,9 +95,14 @@ def is_current(prescription: Prescription, patient: Patient, knowledge_base: str
 
 
 def needs_asking(prescription: Prescription, patient: Patient, knowledge_base: str | None) -> bool:
-    """Whether its check is to be asked for again, because something besides its content has changed."""
-    if not prescription.unsigned or prescription.signing or not prescription.items:
+    """Whether its check is to be asked for again, because something besides its content has changed.
+
+    Of what is being signed only one that waits for a check and has none under way.
+    """
+    if not prescription.unsigned or not prescription.items:
         return False
+    if prescription.signing:
+        return signing.awaits_check(prescription) and prescription.check_asked is None
     if prescription.check_asked is not None:
         return prescription.check_asked != patient.asked_with(prescription)
     return not is_current(prescription, patient, knowledge_base)

@@ -11,59 +11,12 @@ from services.prescription.domain.dispensation import Dispensation, EndedBy
 from services.prescription.domain.history import Action, Entry, Note, Occasion
 from services.prescription.domain.items import Item
 from services.prescription.domain.refusal import Detail, Refused, read_as
-from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, SafetyPolicy, Verdict
+from services.prescription.domain.requests import Answer, Issue, Shown, SignRequest, Waiting
+from services.prescription.domain.safety import Acknowledgement, AskedWith, Finding, Verdict
+from services.prescription.domain.signature import Signature, SignatureStatus
 from services.prescription.domain.state_table import STATE_TABLE, Cell, Column, Move, Status, allowed
 
 PublicStatus = Literal["issued", "partially_dispensed", "dispensed", "cancelled", "expired"]
-
-
-class SignatureStatus(StrEnum):
-    PENDING = "pending"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    VOID = "void"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
-    """A flattened JWS over the canonical payload."""
-
-    profile: str
-    algorithm: str
-    key_id: str
-    protected: str
-    payload: str
-    signature: str
-    document_sha256: str
-    certificate_sha256: str
-    sealed_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """The signature, or the attempt at it; `number` counts attempts, so that a late seal is told apart."""
-
-    status: SignatureStatus
-    number: int = 1
-    signed_by: UUID
-    asked_at: datetime
-    signed_at: datetime | None = None
-    seal: Seal | None = None
-    failure: str | None = None
-    failed_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignRequest:
-    """A sign request under way: who is answered at its end, until when, and what the signature was before.
-
-    It first awaits a safety check, and then, `sealing`, the seal.
-    """
-
-    occasion: Occasion
-    deadline: datetime | None = None
-    before: Signature | None = None
-    sealing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,36 +29,6 @@ class Cancellation:
     at: datetime
 
 
-class Shown(StrEnum):
-    """The step after which something hidden is there for all to see."""
-
-    RELEASED = "released"
-    CHECKED = "checked"
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """A request that comes too late for what is under way already; it hears how that ends."""
-
-    prescription_id: UUID
-    request_id: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issue:
-    """A request in progress: hidden until its last step, and answered then, as are its `rivals`.
-
-    What is `shown` once it is checked is a draft that made itself: it is not in force, and nothing that was
-    found forbids it.
-    """
-
-    occasion: Occasion
-    deadline: datetime | None = None
-    policy: SafetyPolicy
-    shown: Shown = Shown.RELEASED
-    rivals: tuple[Rival, ...] = ()
-
-
 class CheckStatus(StrEnum):
     """How the stored check stands to what it was made of (delphos-dialect 4.4)."""
 
@@ -113,22 +36,6 @@ class CheckStatus(StrEnum):
     PENDING = "pending"
     STALE = "stale"
     CURRENT = "current"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A request that is answered when the check is stored, or given up at its deadline."""
-
-    occasion: Occasion
-    deadline: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a waiting request is told: the state as it stands, or why it came to nothing."""
-
-    waiting: Waiting
-    refused: tuple[str, str] | None = None
 
 
 class Said(StrEnum):

@@ -7,21 +7,20 @@ from uuid import UUID
 
 from services.prescription.domain import safety
 from services.prescription.domain.history import Action, Change, Note, Occasion
-from services.prescription.domain.prescription import (
-    Prescription,
-    Said,
-    Say,
-    Seal,
-    Signature,
-    SignatureStatus,
-    SignRequest,
-)
+from services.prescription.domain.prescription import Prescription, Said, Say
 from services.prescription.domain.refusal import Detail, Failing, Refused
+from services.prescription.domain.requests import SignRequest
+from services.prescription.domain.signature import Seal, Signature, SignatureStatus
 from services.prescription.domain.state_table import Column, Move, Status
 
 # Why an attempt failed, as the signature says it from then on.
 SIGNING_REFUSED: Final = "signing_refused"
 NOT_REACHED: Final = "dependency_unavailable"
+SIGNER_INACTIVE: Final = "inactive_reference"
+_WHY: Final = {
+    SIGNING_REFUSED: "The content cannot be sealed as it stands.",
+    SIGNER_INACTIVE: "The doctor may not sign at present.",
+}
 
 
 def begin(
@@ -88,8 +87,7 @@ def awaits_check(prescription: Prescription) -> bool:
 def objection(prescription: Prescription, now: Occasion, *, signer_active: bool) -> Refused | None:
     """Why what has been checked in the meantime may not be sealed; None when it may."""
     if not signer_active:
-        inactive = Failing("signed_by", "inactive_reference", "The doctor may not sign at present.")
-        return Refused(inactive.code, inactive.message, errors=(inactive,))
+        return _failed(SIGNER_INACTIVE)
     if prescription.past_validity(now.at):
         return _expired()
     return blocked(prescription)
@@ -241,9 +239,9 @@ def _moved(before: Signature | None, after: Signature | None) -> Change:
 
 
 def _failed(failure: str | None) -> Refused:
-    if failure != SIGNING_REFUSED:
+    if failure is None or failure not in _WHY:
         return Refused(NOT_REACHED, "It could not be sealed in time; nothing was signed.")
-    refused = Failing("signed_by", SIGNING_REFUSED, "The content cannot be sealed as it stands.")
+    refused = Failing("signed_by", failure, _WHY[failure])
     return Refused(refused.code, refused.message, errors=(refused,))
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from services.prescription.domain import editing, signing
 from services.prescription.domain.history import Occasion
-from services.prescription.domain.prescription import Prescription, SignRequest
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.domain.requests import SignRequest
 from services.prescription.domain.state_table import Move, Status
 
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Final
 
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import Answer, Prescription, Waiting
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
+from services.prescription.domain.requests import Answer, Waiting
 from services.prescription.domain.state_table import Move
 
 WAITING_MAX: Final = 50

@@ -25,6 +25,8 @@ from shared.outbox import Outbox
 WAITING_MAX: Final = timedelta(minutes=15)
 # A process with the last knowledge base may still answer: by then it has been replaced.
 OTHER_KNOWLEDGE_AFTER: Final = timedelta(minutes=1)
+# The same where somebody waits for a signature.
+SIGNER_WAITS_AFTER: Final = timedelta(seconds=5)
 
 
 @handlers.on(CheckSafety)
@@ -37,6 +39,7 @@ async def check_safety(command: CheckSafety, conn: Connection, outbox: Outbox) -
         patient.asked_with(asked.prescription),
         asked.now,
         deadline=command.deadline or asked.now.at + WAITING_MAX,
+        knowledge_base=store.knowledge_base(conn),
     )
     to_ask = await question(conn, asked.prescription, after, patient, asked.now)
 
@@ -125,13 +128,15 @@ async def _show(conn: Connection, outbox: Outbox, before: Prescription, verdict:
 async def _check_again_if_outdated(conn: Connection, checked: Prescription, now: Occasion) -> None:
     if checked.outdated:
         patient = [(checked.tenant_id, checked.patient_id)]
-        await store.check_again(conn, patient, at=now.at + OTHER_KNOWLEDGE_AFTER, once_more=True)
+        after = SIGNER_WAITS_AFTER if signing.awaits_check(checked) else OTHER_KNOWLEDGE_AFTER
+        await store.check_again(conn, patient, at=now.at + after, once_more=True)
 
 
 async def _ask_again(conn: Connection, outbox: Outbox, before: Prescription) -> None:
     now = reading.going_on(before, clock.now())
     patient = store.patient(conn, before.tenant_id, before.patient_id)
-    asking = checking.again(before, patient.asked_with(before), now)
+    known = store.knowledge_base(conn)
+    asking = checking.again(before, patient.asked_with(before), now, knowledge_base=known)
     to_ask = await question(conn, before, asking, patient, now)
     if before.hidden:
         keep_hidden(conn, before, asking)

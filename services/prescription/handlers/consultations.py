@@ -17,8 +17,9 @@ from services.prescription.domain import assembling, consultation
 from services.prescription.domain.consultation import Consultation
 from services.prescription.domain.history import Change, Occasion
 from services.prescription.domain.patient import Patient
-from services.prescription.domain.prescription import Prescription, Rival
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused, refuse_if
+from services.prescription.domain.requests import Rival
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, records, telling
 from shared import clock

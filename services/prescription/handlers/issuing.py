@@ -12,6 +12,7 @@ from services.prescription.domain import issuing, signing
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
 from services.prescription.domain.safety import KeyMaker, Verdict
+from services.prescription.handlers import signatures
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import particulars, reading, telling
 from shared import clock, ids
@@ -63,18 +64,15 @@ async def on_prescription_sealed(event: PrescriptionSealed, conn: Connection, ou
     now = reading.going_on(prescription, clock.now())
     seal = reading.seal(event.seal)
     if not prescription.hidden:
-        signed = signing.after_seal(
-            clockwork.as_of(prescription, now.at),
-            seal,
-            number=event.signature_version,
-            document_id=ids.new(),
-            occasion=now,
-        )
+        present = clockwork.as_of(prescription, now.at)
+        signed = await signatures.after_seal(conn, present, seal, number=event.signature_version, now=now)
         carry_out(conn, outbox, prescription, signed)
         return
     if signing.awaited(prescription) != event.signature_version:
         return
-    if (refusal := issuing.objection_to_release(prescription, now)) is not None:
+    doctor_active = store.may_sign(conn, prescription.tenant_id, prescription.doctor_id)
+    refusal = issuing.objection_to_release(prescription, now, doctor_active=doctor_active)
+    if refusal is not None:
         refuse_issue(conn, outbox, prescription, refusal)
         return
     issued = issuing.after_seal(

@@ -19,8 +19,9 @@ from contracts.drafting_commands import (
 )
 from contracts.prescription_commands import Unresolved
 from services.prescription.domain.items import Item, days_of
-from services.prescription.domain.prescription import Issue, Prescription, Shown
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing
+from services.prescription.domain.requests import Issue, Shown
 from services.prescription.domain.safety import SafetyPolicy
 from services.prescription.domain.template import Template
 from services.prescription.messages import particulars, reading, state

@@ -32,8 +32,9 @@ from services.prescription.domain.dispensation import (
 from services.prescription.domain.history import Actor, ActorType, Occasion
 from services.prescription.domain.items import ActiveIngredient, Item, Product
 from services.prescription.domain.patient import Allergy, Facts, Patient
-from services.prescription.domain.prescription import Issue, Prescription, Seal
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing
+from services.prescription.domain.requests import Issue
 from services.prescription.domain.safety import (
     Acknowledgement,
     AskedWith,
@@ -45,6 +46,7 @@ from services.prescription.domain.safety import (
     Text,
     Verdict,
 )
+from services.prescription.domain.signature import Seal
 from services.prescription.domain.state_table import Status
 from services.prescription.domain.steps import Conditions, SignerPolicy
 from services.prescription.messages import particulars

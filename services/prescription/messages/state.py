@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from contracts import values
 from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Line
 from services.prescription.domain.items import Item, Product
-from services.prescription.domain.prescription import Prescription, Seal, Signature
+from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.safety import Finding
+from services.prescription.domain.signature import Seal, Signature
 from services.prescription.domain.state_table import Status
 from services.prescription.messages import particulars
 

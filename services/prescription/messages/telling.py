@@ -22,8 +22,9 @@ from contracts.record_commands import RecordCommand
 from services.prescription.domain.history import Entry
 from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Patient
-from services.prescription.domain.prescription import Answer, Notice, Prescription, Said
+from services.prescription.domain.prescription import Notice, Prescription, Said
 from services.prescription.domain.refusal import Detail, Refused
+from services.prescription.domain.requests import Answer
 from services.prescription.messages import entries, particulars, state
 
 _EVENTS: Final[Mapping[Said, type[dispense.DispenseEvent]]] = {

@@ -156,6 +156,7 @@ def _commands() -> dict[str, tuple[str, ...]]:
         told[f"key {name}"] = ("create-key", slug, "all", *_allowing(*PERMISSIONS))
     for flag in PERMISSIONS:
         told[f"key {flag}"] = ("create-key", f"plain-{RUN}", flag, *_allowing(flag))
+    told["key brief"] = ("create-key", f"plain-{RUN}", "brief", "--days", "1", *_allowing("admin"))
     told["key revoked"] = ("create-key", f"plain-{RUN}", "revoked", *_allowing("admin"))
     told["revoke"] = ("revoke-key", f"plain-{RUN}", "revoked")
     return told

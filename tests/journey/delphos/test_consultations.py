@@ -195,6 +195,8 @@ async def test_a_replaced_consultation_leaves_its_prescription(desk: Desk) -> No
     body = consultation_body(patient, desk.doctor, entity("losartana"))
     await desk.ok("PUT", f"/consultations/{consultation}", body)
     assert [item["medication_name"] for item in (await desk.read(made["id"]))["items"]] == ["amoxicilina"]
+    created = (await desk.history(made["id"]))[0]
+    assert {"field": "consultation_version", "old": None, "new": 1} in created["changes"]
 
 
 async def say(platform: Platform, key: str, consultation: str, body: Any, ce_id: str = "") -> str:
@@ -309,7 +311,8 @@ async def test_a_template_keeps_the_medicines_and_nothing_of_the_patient(desk: D
         *("position", "medication_name", "active_ingredient", "dosage", "route", "frequency", "duration"),
         *("quantity", "unit", "instructions", "cmed_medication_id"),
     }
-    assert await desk.ok("GET", f"/templates/{made['id']}") == made
+    read = await desk.call("GET", f"/templates/{made['id']}")
+    assert (read.json(), read.headers["etag"], answer.headers["etag"]) == (made, '"1"', '"1"')
     taken = await desk.call("POST", f"/prescriptions/{id}/save-as-template", {"name": name.upper()})
     assert word(taken) == "409 template_name_taken"
     assert (await desk.call("DELETE", f"/templates/{made['id']}")).status_code == 204

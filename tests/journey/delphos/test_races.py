@@ -29,7 +29,7 @@ async def both(first: Any, second: Any, number: int) -> tuple[httpx.Response, ht
         await asyncio.sleep(seconds)
         return await call
 
-    lead = 0.004 * (number // 2)
+    lead = 0.06 * (number // 2)
     waits = (lead, 0.0) if number % 2 else (0.0, lead)
     one, other = await asyncio.gather(after(first, waits[0]), after(second, waits[1]))
     return one, other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.clients import Clinic
 from tests.infrastructure import until
+from tests.journey.delphos.conftest import Later
 from tests.journey.delphos.desk import ABSENT, AMOXICILLIN, ASPIRIN, WARFARIN, Desk, at_once, refusal, word
 
 MEMBERS = {
@@ -277,3 +279,17 @@ async def test_the_path_of_requests_serves_both_dialects_apart(
     both = {"authorization": f"Bearer {await theirs.token()}", "x-api-key": desk.http.headers["x-api-key"]}
     assert (await strangers.get(path, headers=both)).status_code == 401
     assert (await strangers.get(path)).status_code == 401
+
+
+async def test_a_request_and_its_key_are_forgotten_after_seven_days(desk: Desk, later: Later) -> None:
+    mine, patient = key(), await desk.patient()
+    body = {"patient_id": patient, "doctor_id": desk.doctor}
+    first = await desk.call("POST", "/prescriptions", body, idempotency_key=mine)
+    path = f"/requests/{first.headers['x-request-id']}"
+    await later(timedelta(days=6, hours=23))
+    assert (await desk.call("GET", path)).status_code == 200
+    await later(timedelta(hours=2))
+    assert word(await desk.call("GET", path)) == "404 resource_not_found"
+    again = await desk.call("POST", "/prescriptions", body, idempotency_key=mine)
+    assert "idempotency-replayed" not in again.headers
+    assert again.json()["prescription"]["id"] != first.json()["prescription"]["id"]

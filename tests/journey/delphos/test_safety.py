@@ -267,3 +267,15 @@ async def test_texts_come_in_the_language_asked_for(desk: Desk) -> None:
         read = await desk.ok("GET", f"/prescriptions/{id}", accept_language=language)
         said.add(read["interactions"][0]["description"])
     assert len(said) == 3
+
+
+async def test_what_nothing_answers_is_never_said_to_be_harmless(desk: Desk) -> None:
+    """No list of controlled substances and no maximum is loaded (drug-safety 7.3, 7.4, 8)."""
+    id = await desk.draft(drug("Diazepam"), drug("Xyzzyq"))
+    result = await desk.checked(id)
+    silent = {(one["check"], one["reason"]) for one in result["not_evaluated"]}
+    assert {("controlled_substance", "list_missing"), ("dose", "no_maximum")} <= silent
+    assert ("interaction", "ingredient_unresolved") in silent
+    assert result["coverage"]["interaction"]["not_evaluated"] == 1
+    read = (await desk.read(id))["safety_check"]
+    assert (read["coverage"], read["not_evaluated"]) == (result["coverage"], result["not_evaluated"])
