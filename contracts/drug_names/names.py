@@ -91,25 +91,31 @@ class Resembling:
     """Names by their rarest trigrams: two texts similar enough always share one of these."""
 
     rarity: Mapping[str, int]
-    by_trigram: Mapping[str, tuple[str, ...]]
+    by_trigram: Mapping[str, frozenset[str]]
+    trigrams: Mapping[str, frozenset[str]]
 
     @classmethod
     def to(cls, names: Iterable[str]) -> "Resembling":
-        all_names = tuple(names)
-        rarity = Counter(trigram for name in all_names for trigram in _trigrams(name))
+        trigrams = {name: _trigrams(name) for name in names}
+        rarity = Counter(trigram for theirs in trigrams.values() for trigram in theirs)
         by_trigram: defaultdict[str, list[str]] = defaultdict(list)
-        for name in all_names:
-            for trigram in _rarest(_trigrams(name), rarity):
+        for name, theirs in trigrams.items():
+            for trigram in _rarest(theirs, rarity):
                 by_trigram[trigram].append(name)
-        return cls(rarity, {trigram: tuple(found) for trigram, found in by_trigram.items()})
+        return cls(rarity, {trigram: frozenset(found) for trigram, found in by_trigram.items()}, trigrams)
 
     def names(self, wanted: frozenset[str]) -> Iterator[tuple[str, float]]:
         """All names that are similar enough to be suggested, with their similarity."""
-        shared = (self.by_trigram.get(trigram, ()) for trigram in _rarest(wanted, self.rarity))
-        for name in set().union(*shared):
-            theirs = _trigrams(name)
+        shared = (self.by_trigram.get(trigram, frozenset()) for trigram in _rarest(wanted, self.rarity))
+        size = len(wanted)
+        least, most = SUGGESTED_FROM * size, size / SUGGESTED_FROM
+        for name in frozenset[str]().union(*shared):
+            theirs = self.trigrams[name]
+            # Much shorter or longer, a name cannot have enough of them in common, whichever they are.
+            if not least <= len(theirs) <= most:
+                continue
             common = len(wanted & theirs)
-            if (score := common / (len(wanted) + len(theirs) - common)) >= SUGGESTED_FROM:
+            if (score := common / (size + len(theirs) - common)) >= SUGGESTED_FROM:
                 yield name, score
 
 

@@ -79,6 +79,8 @@ class Knowledge:
         self.therapies: Final = Therapies(tables, every)
         self._rules: Final = self._compiled(tables)
         self._subjects: Final[dict[tuple[str, str], Subject]] = {}
+        for ingredient in self.ingredients:
+            self.subject(ingredient, routes.UNKNOWN)  # Most are asked about; none shall wait for it.
 
     def resolve(self, item: Item, country: str) -> Resolution:
         """The item's ingredients, by its link, else by what is written; ids of no table resolve nothing."""
