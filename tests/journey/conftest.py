@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from dev.platform import Platform
+from shared import clock
+from tests import clients
 from tests.clients import Clinic, Pharmacy
+
+Later = Callable[[timedelta], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +53,27 @@ async def pharmacy(platform: Platform) -> AsyncIterator[Pharmacy]:
 async def other_pharmacy(platform: Platform) -> AsyncIterator[Pharmacy]:
     async with Pharmacy(platform.url, platform.credentials["RECEPTA_OTHER_PHARMACY_CLIENT"]) as client:
         yield client
+
+
+@pytest.fixture
+async def later(platform: Platform) -> AsyncIterator[Later]:
+    """`await later(timedelta(days=1))`: it is so much later everywhere; after the test it is now again."""
+    moved = timedelta()
+
+    async def to(offset: timedelta) -> None:
+        (platform.home / "clock").write_text(str(offset.total_seconds()), encoding="ascii")
+        clients._TOKENS.clear()
+        await asyncio.sleep(4 * clock.REREAD_SECONDS)
+
+    async def later(by: timedelta) -> None:
+        nonlocal moved
+        moved += by
+        await to(moved)
+
+    yield later
+    await to(timedelta())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Time moves for everybody: tests that move it run last."""
+    items.sort(key=lambda item: "later" in getattr(item, "fixturenames", ()))

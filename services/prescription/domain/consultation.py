@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from services.prescription.domain.items import Item, days_of
+from services.prescription.domain.items import Item, Wording, worded
 from services.prescription.domain.refusal import Failing, Refused, read_as, refuse_if
 
 
@@ -26,19 +26,10 @@ OVER: Final = frozenset({ConsultationStatus.COMPLETED, ConsultationStatus.CANCEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entity:
+class Entity(Wording):
     """A medication that the consultation speaks of, as it was understood; `text` are the words themselves."""
 
     text: str
-    medication_name: str
-    active_ingredient: str | None = None
-    dosage: str | None = None
-    route: str | None = None
-    frequency: str | None = None
-    duration: str | None = None
-    quantity: int | None = None
-    unit: str | None = None
-    instructions: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +59,7 @@ class Consultation:
     def lines(self, prescription_id: UUID) -> tuple[Item, ...]:
         """What is to be prescribed as items; a repeated request makes the same ones."""
         return tuple(
-            Item(
-                id=uuid5(prescription_id, f"item {place}"),
-                position=place,
-                medication_name=one.medication_name,
-                active_ingredient=one.active_ingredient,
-                dosage=one.dosage,
-                route=one.route,
-                frequency=one.frequency,
-                duration=one.duration,
-                duration_days=days_of(one.duration),
-                quantity=one.quantity,
-                unit=one.unit,
-                instructions=one.instructions,
-                source_text=one.text,
-            )
+            replace(worded(one, prescription_id, place), source_text=one.text)
             for place, one in enumerate(self.medications, start=1)
         )
 

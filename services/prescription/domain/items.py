@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,39 @@ class Item:
         if self.posology is not None:
             return ()
         return tuple(name for name in ("dosage", "route", "frequency") if getattr(self, name) is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """What is said of a medicine wherever it is spoken of: in a consultation, in a template."""
+
+    medication_name: str
+    active_ingredient: str | None = None
+    dosage: str | None = None
+    route: str | None = None
+    frequency: str | None = None
+    duration: str | None = None
+    quantity: int | None = None
+    unit: str | None = None
+    instructions: str | None = None
+
+
+def worded(said: Wording, prescription_id: UUID, place: int) -> Item:
+    """What was said as an item of a prescription; a repeated request makes the same one."""
+    return Item(
+        id=uuid5(prescription_id, f"item {place}"),
+        position=place,
+        medication_name=said.medication_name,
+        active_ingredient=said.active_ingredient,
+        dosage=said.dosage,
+        route=said.route,
+        frequency=said.frequency,
+        duration=said.duration,
+        duration_days=days_of(said.duration),
+        quantity=said.quantity,
+        unit=said.unit,
+        instructions=said.instructions,
+    )
 
 
 # A change of one of these may change what the safety check finds.

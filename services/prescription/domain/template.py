@@ -3,28 +3,19 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from services.prescription.domain import editing
-from services.prescription.domain.items import Item, days_of
+from services.prescription.domain.items import Item, Wording, worded
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused, read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateItem:
+class TemplateItem(Wording):
     """One line; what may speak of the patient (clinical notes, a consultation's words) is not in it."""
 
     position: int
-    medication_name: str
-    active_ingredient: str | None = None
-    dosage: str | None = None
-    route: str | None = None
-    frequency: str | None = None
-    duration: str | None = None
-    quantity: int | None = None
-    unit: str | None = None
-    instructions: str | None = None
     cmed_medication_id: UUID | None = None
 
 
@@ -55,21 +46,7 @@ class Template:
     def lines(self, prescription_id: UUID) -> tuple[Item, ...]:
         """Its lines as items of a prescription; a repeated request makes the same ones."""
         return tuple(
-            Item(
-                id=uuid5(prescription_id, f"item {place}"),
-                position=place,
-                medication_name=one.medication_name,
-                active_ingredient=one.active_ingredient,
-                dosage=one.dosage,
-                route=one.route,
-                frequency=one.frequency,
-                duration=one.duration,
-                duration_days=days_of(one.duration),
-                quantity=one.quantity,
-                unit=one.unit,
-                instructions=one.instructions,
-                cmed_medication_id=one.cmed_medication_id,
-            )
+            replace(worded(one, prescription_id, place), cmed_medication_id=one.cmed_medication_id)
             for place, one in enumerate(self.items, start=1)
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -15,13 +14,10 @@ import httpx
 import pytest
 
 from dev.platform import Platform
-from shared import clock
-from tests import clients
 from tests.clients import TIMEOUT_SECONDS, Clinic, uuid_of
 from tests.journey.delphos.desk import Desk, doctor_body
 from tests.operating import operate
 
-Later = Callable[[timedelta], Awaitable[None]]
 Desks = Callable[[str], Awaitable[Desk]]
 RUN = f"{os.getpid()}-{uuid4().hex[:4]}"
 PERMISSIONS = (
@@ -217,27 +213,3 @@ async def theirs(platform: Platform, made: Made) -> AsyncIterator[Clinic]:
     """The same practice's client of the first dialect."""
     async with Clinic(platform.url, made.credentials["plain"]) as client:
         yield client
-
-
-@pytest.fixture
-async def later(platform: Platform) -> AsyncIterator[Later]:
-    """`await later(timedelta(days=1))`: it is so much later everywhere; after the test it is now again."""
-    moved = timedelta()
-
-    async def to(offset: timedelta) -> None:
-        (platform.home / "clock").write_text(str(offset.total_seconds()), encoding="ascii")
-        clients._TOKENS.clear()
-        await asyncio.sleep(4 * clock.REREAD_SECONDS)
-
-    async def later(by: timedelta) -> None:
-        nonlocal moved
-        moved += by
-        await to(moved)
-
-    yield later
-    await to(timedelta())
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Time moves for everybody: tests that move it run last."""
-    items.sort(key=lambda item: "later" in getattr(item, "fixturenames", ()))

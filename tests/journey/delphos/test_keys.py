@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from dev.platform import Platform
-from tests.journey.delphos.conftest import PERMISSIONS, Desks, Later, Made
+from tests.journey.conftest import Later
+from tests.journey.delphos.conftest import PERMISSIONS, Desks, Made
 from tests.journey.delphos.desk import AMOXICILLIN, Desk, consultation_body, doctor_body, refusal, word
 
 NOBODY = "7b1f0c9e-2d34-4a6b-8c1d-5e6f7a8b9c0d"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.clients import Clinic
 from tests.infrastructure import until
-from tests.journey.delphos.conftest import Later
+from tests.journey.conftest import Later
 from tests.journey.delphos.desk import ABSENT, AMOXICILLIN, ASPIRIN, WARFARIN, Desk, at_once, refusal, word
 
 MEMBERS = {

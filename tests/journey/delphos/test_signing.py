@@ -10,7 +10,8 @@ import pytest
 
 from services.gateway.messages import ids
 from tests.clients import Clinic, Pharmacy
-from tests.journey.delphos.conftest import Desks, Later
+from tests.journey.conftest import Later
+from tests.journey.delphos.conftest import Desks
 from tests.journey.delphos.desk import (
     AMOXICILLIN,
     ASPIRIN,

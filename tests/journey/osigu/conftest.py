@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import uuid4
 
 import httpx
 import pytest
 
 from dev.platform import Platform
-from shared import clock
-from tests import clients
 from tests.clients import Clinic, Pharmacy
 from tests.operating import operate
 
-Later = Callable[[timedelta], Awaitable[None]]
 RUN = f"{os.getpid()}-{uuid4().hex[:4]}"
 GUATEMALA = ("--country", "GT", "--language", "es", "--time-zone", "America/Guatemala", "--currency", "GTQ")
 SCOPES = ("ehr:read", "ehr:write", "arc:read", "arc:write", "dispensing:read", "dispensing:write")
@@ -141,27 +136,3 @@ async def clinics(platform: Platform, made: Made) -> AsyncIterator[Clinics]:
 @pytest.fixture
 async def whole(clinics: Clinics) -> Whole:
     return await clinics("full")
-
-
-@pytest.fixture
-async def later(platform) -> AsyncIterator[Later]:
-    """`await later(timedelta(days=1))`: it is so much later everywhere; after the test it is now again."""
-    moved = timedelta()
-
-    async def to(offset: timedelta) -> None:
-        (platform.home / "clock").write_text(str(offset.total_seconds()), encoding="ascii")
-        clients._TOKENS.clear()
-        await asyncio.sleep(4 * clock.REREAD_SECONDS)
-
-    async def later(by: timedelta) -> None:
-        nonlocal moved
-        moved += by
-        await to(moved)
-
-    yield later
-    await to(timedelta())
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Time moves for everybody: tests that move it run last."""
-    items.sort(key=lambda item: "later" in getattr(item, "fixturenames", ()))
