@@ -10,6 +10,8 @@ import pytest
 
 from services.gateway.messages import ids
 from tests.clients import Clinic, Pharmacy
+from tests.infrastructure import until
+from tests.journey.conftest import Later
 from tests.journey.delphos.conftest import AMOXICILLIN, ASPIRIN, WARFARIN, Practice
 from tests.journey.delphos.replaying import assert_tells_the_same
 
@@ -227,3 +229,43 @@ async def test_the_history_of_an_issue_leads_to_what_a_read_shows(practice: Prac
     assert {line["dialect"] for line in lines if line["actor"]["type"] == "api_key"} == {"osigu"}
     assert lines[0]["action"] == "created"
     assert_tells_the_same(lines, read)
+
+
+async def test_the_history_of_an_issue_tells_what_pharmacies_did_and_how_it_ended(
+    practice: Practice, clinic: Clinic, pharmacy: Pharmacy, other_pharmacy: Pharmacy
+) -> None:
+    issued = await clinic.issue("MED-042", "MED-107")
+    id, code = str(ids.find("rx", issued["prescription_id"])), issued["prescription_code"]
+    first = (await pharmacy.start(code)).json()
+    part = {"id": first["products"][0]["id"], "quantity": 1, "price": 2, "taxes": 0}
+    assert (await pharmacy.update(first["dispensation_id"], part)).status_code == 200
+    assert (await pharmacy.complete(first["dispensation_id"], amount=2)).status_code == 200
+    second = (await other_pharmacy.start(code)).json()
+    assert (await other_pharmacy.cancel(second["dispensation_id"])).status_code == 200
+    taken_back = {"void_reason": "DISPENSING_ERROR"}
+    assert (await pharmacy.cancel(first["dispensation_id"], **taken_back)).status_code == 200
+    assert (await other_pharmacy.start(code)).status_code in (200, 201)
+    assert (await clinic.void(issued["prescription_id"])).status_code == 200
+
+    lines, read = await practice.history(id), await practice.read(id)
+
+    assert [one["status"] for one in read["dispensations"]] == ["cancelled"] * 3
+    assert [one["dispensed_quantity"] for one in read["items"]] == [0, 0]
+    assert_tells_the_same(lines, read)
+
+
+async def test_the_history_of_an_issue_tells_what_ran_out_of_time(
+    practice: Practice, clinic: Clinic, pharmacy: Pharmacy, later: Later
+) -> None:
+    issued = await clinic.issue()
+    id = str(ids.find("rx", issued["prescription_id"]))
+    assert (await pharmacy.start(issued["prescription_code"])).status_code in (200, 201)
+    await later(timedelta(days=400))
+
+    async def expired() -> bool:
+        return bool((await practice.history(id))[-1]["to_status"] == "expired")
+
+    await until(expired, 20)
+    read = await practice.read(id)
+    assert [one["status"] for one in read["dispensations"]] == ["expired"]
+    assert_tells_the_same(await practice.history(id), read)
