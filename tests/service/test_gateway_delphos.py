@@ -421,7 +421,7 @@ async def test_references_that_nobody_knows_are_refused_in_the_form_of_fastapi(g
         },
     )
     asked = await gateway.call(KEY, "GET", f"{REQUESTS}/{answer.headers['x-request-id']}")
-    assert asked.json()["state"] == "FAILED"
+    assert (asked.json()["state"], asked.json()["prescription_id"]) == ("FAILED", None)
     assert asked.json()["response"]["status"] == 422
     assert asked.json()["response"]["body"] == answer.json()
 

@@ -344,11 +344,13 @@ async def test_after_a_safety_block_the_acknowledged_order_goes_under_the_same_k
         return refused(command, "safety_blocked", data={"findings": [finding.model_dump(mode="json")]})
 
     refusal = await clinic.answered(asking, IssuePrescription, blocked)
+    (looked,) = (await clinic.on.get(DOCTOR_CLIENT, "/v1/requests", idempotency_key="a")).json()["data"]
     acknowledged = [{"finding_key": "k1:critical:8d2f60c1", "reason": "INR weekly."}]
     answer = await clinic.issue(key="a", acknowledged_findings=acknowledged)
     command = await clinic.sent(IssuePrescription, 2)
 
     assert (refusal.status_code, refusal.json()["code"]) == (422, "safety_blocked")
+    assert (looked["state"], looked["prescription_id"]) == ("FAILED", None)
     assert refusal.json()["findings"][0]["paths"] == ["medications[0]"]
     assert refusal.json()["findings"][0]["products"] == ["MED-042"]
     assert refusal.json()["findings"][0]["description"] == "Riesgo de sangrado."

@@ -9,6 +9,8 @@ import pytest
 from contracts import values
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
+from contracts.drafting_commands import ChangeItem
+from contracts.message import Message
 from contracts.prescription_commands import Unresolved
 from contracts.prescription_events import PrescriptionChanged, SafetyCheckRequested
 from contracts.safety_check_events import KnowledgeBaseUpdated
@@ -171,6 +173,36 @@ async def test_a_check_overtaken_by_a_cancellation_is_refused(service, cancel):
     assert refused.prescription.status == "cancelled"
     assert await service.hears(some.verdict(asked, CRITICAL)) == []
     assert await service.strikes(hours=1) == []
+
+
+def changed_dosage() -> ChangeItem:
+    return drafts.change_item(dosage="1g")
+
+
+def signature() -> list[Message]:
+    return [some.change_status(status) for status in ("pending_review", "validated", "signed")]
+
+
+@pytest.mark.parametrize(
+    ("known", "asks", "was"),
+    [
+        (False, lambda: [drafts.add()], "never_run"),
+        (True, lambda: [changed_dosage()], "stale"),
+        (True, lambda: [drafts.check()], "current"),
+        (True, lambda: [changed_dosage(), *signature()], "stale"),
+    ],
+    ids=["never checked", "changed", "asked for", "signature waits"],
+)
+async def test_what_is_cancelled_while_its_check_runs_reads_as_it_did_before(service, known, asks, was):
+    if known:
+        await checked(service, CRITICAL)
+    for message in asks():
+        running = only(await service.hears(message), PrescriptionChanged)[-1].prescription
+
+    (changed,) = only(await service.hears(some.change_status("cancelled")), PrescriptionChanged)
+
+    assert running.safety_check_status == "pending"
+    assert (changed.prescription.status, changed.prescription.safety_check_status) == ("cancelled", was)
 
 
 async def test_what_has_no_items_passes_at_once(service):

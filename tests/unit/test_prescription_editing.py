@@ -11,6 +11,7 @@ from services.prescription.domain.items import days_of
 from services.prescription.domain.prescription import CheckStatus
 from services.prescription.domain.refusal import Refused
 from services.prescription.domain.safety import Acknowledgement, AskedWith, Severity
+from services.prescription.domain.state_table import Column
 from tests.unit import prescriptions as some
 from tests.unit.prescriptions import DOCTOR, NOON, SYRUP, TABLETS, VALID_UNTIL, at, later
 
@@ -198,6 +199,27 @@ def test_a_finding_about_something_else_is_a_new_one(other):
     assert after.id == new.id
 
 
+@pytest.mark.parametrize(
+    ("said", "other"),
+    [
+        ({"interaction_type": "allergy", "drug_b": "PENICILINAS"}, {"drug_b": "AMOXICILINA"}),
+        ({"interaction_type": "contraindication", "rule_id": "age"}, {"rule_id": "pregnancy"}),
+    ],
+    ids=["allergen", "fact about the patient"],
+)
+def test_a_drug_with_another_allergen_or_another_fact_about_the_patient_is_another_pair(said, other):
+    one_drug = {**said, "ingredients": ("amoxicillin",)}
+    seen = acknowledged(some.finding(**one_drug), Severity.CRITICAL)
+    new = some.finding(Severity.MAJOR, id=UUID(int=42), **{**one_drug, **other})
+    again = some.finding(Severity.MAJOR, id=UUID(int=43), **one_drug)
+
+    (unseen,) = continuing.continued(some.verdict(seen), [some.item()], [new])
+    (same,) = continuing.continued(some.verdict(seen), [some.item()], [again])
+
+    assert unseen == new
+    assert (same.id, same.acknowledgement) == (seen.id, seen.acknowledgement)
+
+
 def test_a_finding_by_another_rule_about_the_same_goes_on():
     new = some.finding(id=UUID(int=42), rule_id="g:anticoagulants")
 
@@ -207,8 +229,8 @@ def test_a_finding_by_another_rule_about_the_same_goes_on():
 
 
 def test_of_two_that_speak_of_the_same_each_goes_on_once_and_by_its_own_rule():
-    one, two = (some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((51, "age"), (52, "pregnancy")))
-    rules = ((61, "pregnancy"), (62, "sex"), (63, "weight"))
+    one, two = (some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((51, "f:a"), (52, "f:b")))
+    rules = ((61, "f:b"), (62, "g:c"), (63, "g:d"))
     new = [some.finding(id=UUID(int=n), rule_id=rule) for n, rule in rules]
 
     after = continuing.continued(some.verdict(one, two), [some.item()], new)
@@ -217,8 +239,8 @@ def test_of_two_that_speak_of_the_same_each_goes_on_once_and_by_its_own_rule():
 
 
 def test_what_a_doctor_answered_for_stays_with_its_rule_and_goes_to_none_that_is_new():
-    seen = acknowledged(some.finding(id=UUID(int=51), rule_id="age"), Severity.CRITICAL)
-    new = [some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((61, "pregnancy"), (62, "age"))]
+    seen = acknowledged(some.finding(id=UUID(int=51), rule_id="f:a"), Severity.CRITICAL)
+    new = [some.finding(id=UUID(int=n), rule_id=rule) for n, rule in ((61, "g:b"), (62, "f:a"))]
 
     unseen, again = continuing.continued(some.verdict(seen), [some.item()], new)
 
@@ -227,13 +249,23 @@ def test_what_a_doctor_answered_for_stays_with_its_rule_and_goes_to_none_that_is
 
 
 def test_what_became_graver_leaves_its_answer_to_no_other_rule():
-    seen = acknowledged(some.finding(id=UUID(int=51), rule_id="age"), Severity.CRITICAL)
-    graver = some.finding(Severity.CONTRAINDICATED, id=UUID(int=61), rule_id="age")
-    new = some.finding(id=UUID(int=62), rule_id="pregnancy")
+    seen = acknowledged(some.finding(id=UUID(int=51), rule_id="f:a"), Severity.CRITICAL)
+    graver = some.finding(Severity.CONTRAINDICATED, id=UUID(int=61), rule_id="f:a")
+    new = some.finding(id=UUID(int=62), rule_id="g:b")
 
     after = continuing.continued(some.verdict(seen), [some.item()], [graver, new])
 
     assert after == (graver, new)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [Column.SIGNED, Column.SUBMITTED, Column.DISPENSING, Column.DISPENSED, Column.CANCELLED, Column.EXPIRED],
+)
+def test_the_check_of_what_was_signed_reads_as_current_while_another_runs(column):
+    signed = some.in_column(column)
+
+    assert replace(signed, check_asked=asked(signed)).check_status is CheckStatus.CURRENT
 
 
 def test_a_finding_about_an_item_that_changed_since_the_check_is_a_new_one():

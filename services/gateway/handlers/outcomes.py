@@ -83,7 +83,9 @@ async def on_command_refused(event: CommandRefused, conn: Connection, outbox: Ou
         hand.show(conn, event.prescription)
     if request is not None:
         refused = outcomes.refusal(outcomes.problem(event, request), request)
-        await _finish(conn, request, event, refused, outbox)
+        # What a refused request would have made has an id, but nothing ever had it.
+        about = event.prescription.prescription_id if event.prescription else None
+        await _finish(conn, request, event, refused, outbox, about=about)
 
 
 @handlers.on(RecordCommandSucceeded)
@@ -171,9 +173,8 @@ async def _finish(
     *,
     about: UUID | None = None,
 ) -> None:
-    """`about`: the prescription that a success speaks of."""
-    told_of = about if answer.succeeded else request.prescription_id
-    hand.finish(conn, request, answer, prescription_id=told_of, at=clock.now())
+    """`about`: the prescription that the outcome speaks of."""
+    hand.finish(conn, request, answer, prescription_id=about, at=clock.now())
     telemetry.request_outcomes.labels("succeeded" if answer.succeeded else str(answer.status)).inc()
     tell = _tellers.get(request.asked.source)
     if tell is not None:

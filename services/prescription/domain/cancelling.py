@@ -32,6 +32,7 @@ def cancel(
         cancellation=Cancellation(
             reason=reason, reason_code=reason_code, doctor_id=doctor_id, at=occasion.at
         ),
+        check_asked=None,  # Whatever comes of it is no longer wanted: the check reads as it did before.
         signature=_void(prescription.signature),
         sign_request=None,
         dispensations=tuple(

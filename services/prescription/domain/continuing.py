@@ -1,11 +1,15 @@
 """Which findings of a new check are those of the last one again, so that nobody confirms a thing twice."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 from uuid import UUID
 
 from services.prescription.domain import safety
 from services.prescription.domain.items import Item
 from services.prescription.domain.safety import Finding, Verdict
+
+ALLERGY: Final = "allergy"
+CONTRAINDICATION: Final = "contraindication"
 
 
 def continued(before: Verdict | None, items: Sequence[Item], after: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -13,7 +17,8 @@ def continued(before: Verdict | None, items: Sequence[Item], after: Sequence[Fin
 
     It keeps its id, its time, and who answered for it, unless something that the check looks at has changed
     in one of its items since. Of several that speak of the same, each goes on by its own rule; only one
-    whose rule says nothing any more goes on by another: what nobody has seen yet, nobody has answered for.
+    whose rule says nothing any more goes on by another: a pair and a mechanism have one rule at a time
+    (drug-safety 6.2), so the other says of the same danger, no graver, what that one has said.
     """
     asked_in = before.asked_with.content_version if before else 0
     changed = {item.id for item in items if item.changed_in > asked_in}
@@ -47,7 +52,15 @@ def _by_rule(finding: Finding) -> tuple[object, ...]:
 def _about(finding: Finding) -> tuple[object, ...]:
     return (
         finding.interaction_type,
-        frozenset(finding.ingredients),
+        (frozenset(finding.ingredients), _other_half(finding)),
         frozenset(finding.item_ids),
         finding.other_prescription_id,
     )
+
+
+def _other_half(finding: Finding) -> str | None:
+    """What an ingredient is paired with that need not be one: an allergen, or a fact about the patient."""
+    if finding.interaction_type == ALLERGY:
+        return finding.drug_b
+    # Only its rule says which fact that is.
+    return finding.rule_id if finding.interaction_type == CONTRAINDICATION else None

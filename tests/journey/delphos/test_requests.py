@@ -254,7 +254,7 @@ async def test_a_refused_write_is_an_outcome_too(desk: Desk) -> None:
         "PATCH", f"/prescriptions/{id}/status", {"status": "pending_review"}, idempotency_key=mine
     )
     (one,) = (await desk.ok("GET", f"/requests?idempotency_key={mine}"))["requests"]
-    assert (one["state"], one["response"]["status"]) == ("FAILED", 409)
+    assert (one["state"], one["response"]["status"], one["prescription_id"]) == ("FAILED", 409, id)
     assert one["response"]["body"] == answer.json()
     assert refusal(answer)["error"] == "items_required"
 
@@ -266,7 +266,7 @@ async def test_a_refused_reference_is_recorded_and_a_refused_shape_is_not(desk: 
     await desk.call("POST", "/prescriptions", nobody, idempotency_key=mine)
     await desk.call("POST", "/prescriptions", {"doctor_id": 1}, idempotency_key=other)
     (one,) = (await desk.ok("GET", f"/requests?idempotency_key={mine}"))["requests"]
-    assert (one["state"], one["response"]["status"]) == ("FAILED", 422)
+    assert (one["state"], one["response"]["status"], one["prescription_id"]) == ("FAILED", 422, None)
     assert (await desk.ok("GET", f"/requests?idempotency_key={other}"))["total"] == 0
 
 

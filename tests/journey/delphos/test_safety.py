@@ -243,6 +243,18 @@ async def test_a_graver_finding_is_a_new_one_and_a_milder_one_is_not(desk: Desk)
     assert word(await desk.acknowledge(id, critical["id"])) == "404 resource_not_found"
 
 
+async def test_an_allergy_to_something_else_is_another_finding(desk: Desk) -> None:
+    allergies = [{"ingredient": "penicilinas", "severity": "moderate"}]
+    id = await desk.draft(AMOXICILLIN, patient_id=await desk.patient(allergies=allergies))
+    (to_class,) = (await desk.checked(id))["interactions"]
+    await desk.acknowledge(id)
+    await changed_patient(desk, id, allergies=[{"ingredient": "amoxicilina", "severity": "moderate"}])
+    (to_itself,) = (await desk.checked(id))["interactions"]
+    assert to_itself["severity"] == to_class["severity"]
+    assert to_itself["ingredient_b"] != to_class["ingredient_b"]
+    assert (to_itself["id"] != to_class["id"], to_itself["acknowledged"]) == (True, False)
+
+
 async def test_a_check_is_made_before_signing_where_none_is_current(desk: Desk) -> None:
     id = await desk.draft(WARFARIN, ASPIRIN)
     for status in ("pending_review", "validated"):
