@@ -134,7 +134,7 @@ def _item(told: JsonValue, reader: Reader) -> JsonValue:
 
 
 def _value(name: str, told: JsonValue, reader: Reader) -> JsonValue:
-    if name == "ingredients" and isinstance(told, list):
+    if name in ("ingredients", "suggestions") and isinstance(told, list):
         return [reader.name(str(one)) for one in told]
     if name == "valid_until" and isinstance(told, str):
         return moment(datetime.fromisoformat(told))

@@ -62,7 +62,7 @@ def render(one: Prescription, item: Item, reader: Reader) -> PrescriptionItem:
         ingredients=[reader.name(ingredient) for ingredient in item.ingredients],
         missing_fields=[name for name in REQUIRED if told[name] is None],
         source_text=item.source_text,
-        suggestions=list(item.suggestions),
+        suggestions=[reader.name(ingredient) for ingredient in item.suggestions],
         dispensed_quantity=item.dispensed_quantity,
         created_at=item.created_at or one.created_at,
         updated_at=item.updated_at or item.created_at or one.created_at,

@@ -78,14 +78,14 @@ def summary(one: Prescription) -> SafetySummary:
     )
 
 
-def check(one: Prescription) -> SafetyCheck:
+def check(one: Prescription, reader: Reader) -> SafetyCheck:
     stored = one.checked_at is not None
     return SafetyCheck(
         status=one.safety_check_status,
         checked_at=one.checked_at,
         knowledge_base_version=one.knowledge_base_version,
         coverage=_coverage(one) if stored else None,
-        not_evaluated=_unanswered(one) if stored else None,
+        not_evaluated=_unanswered(one, reader) if stored else None,
     )
 
 
@@ -99,7 +99,7 @@ def result(one: Prescription, reader: Reader) -> CheckResult:
         checked_at=one.checked_at or one.updated_at,
         knowledge_base_version=one.knowledge_base_version,
         coverage=_coverage(one),
-        not_evaluated=_unanswered(one),
+        not_evaluated=_unanswered(one, reader),
     )
 
 
@@ -131,13 +131,13 @@ def _coverage(one: Prescription) -> dict[str, CheckCoverage]:
     }
 
 
-def _unanswered(one: Prescription) -> list[Unanswered]:
+def _unanswered(one: Prescription, reader: Reader) -> list[Unanswered]:
     return [
         Unanswered(
             check=each.check,
             item_ids=list(each.item_ids),
             reason=each.reason,
-            suggestions=list(each.suggestions),
+            suggestions=[reader.name(ingredient) for ingredient in each.suggestions],
         )
         for each in one.not_evaluated
     ]
