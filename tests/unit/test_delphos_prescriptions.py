@@ -247,6 +247,17 @@ def test_a_finding_about_one_drug_has_no_second():
     assert (shown["ingredient_a"], shown["ingredient_b"]) == (None, None)
 
 
+def test_an_item_that_nobody_could_verify_is_named_in_its_own_words_whatever_it_may_hold():
+    line = delphos.aspirin(active_ingredient="Dorflex", ingredients=("warfarin", "caffeine"))
+    found = delphos.finding(
+        interaction_type="unverified_medication", drug_a="Aspirina", drug_b=None, item_ids=(delphos.ASPIRIN,)
+    )
+
+    (shown,) = interactions(delphos.submitted(items=(delphos.warfarin(), line), findings=(found,)))
+
+    assert shown["drug_a"] == "DORFLEX"
+
+
 def test_an_allergy_names_the_allergen():
     found = delphos.finding(interaction_type="allergy", item_ids=(delphos.ASPIRIN,), drug_b="Dipirona")
 
@@ -274,7 +285,7 @@ def test_a_check_that_was_asked_for_says_what_it_looked_at_and_what_it_could_not
         check="interaction",
         item_ids=(UUID(int=3),),
         reason="ingredient_unresolved",
-        suggestions=("fentanyl",),
+        suggestions=("acetylsalicylic-acid", "st-johns-wort"),
     )
     state = delphos.submitted(
         items=(delphos.warfarin(), delphos.aspirin(), unknown, twice),
@@ -291,7 +302,7 @@ def test_a_check_that_was_asked_for_says_what_it_looked_at_and_what_it_could_not
             "check": "interaction",
             "item_ids": [str(UUID(int=3))],
             "reason": "ingredient_unresolved",
-            "suggestions": ["fentanyl"],
+            "suggestions": ["ACIDO ACETILSALICILICO", "ST JOHNS WORT"],
         }
     ]
     assert shown["knowledge_base_version"] == "2026.03.1"
@@ -322,6 +333,17 @@ def test_fields_that_an_automatic_draft_lacks_are_named():
     shown = items.render(delphos.draft(), delphos.aspirin(route=None, frequency=None), PT)
 
     assert shown.missing_fields == ["route", "frequency"]
+
+
+def test_what_a_name_may_have_meant_is_named_as_ingredients_are():
+    meant = ("acetylsalicylic-acid",)
+    found = delphos.finding(suggestions=meant)
+    line = delphos.aspirin(suggestions=meant)
+
+    (shown,) = interactions(delphos.submitted(items=(delphos.warfarin(), line), findings=(found,)))
+
+    assert shown["suggestions"] == ["ACIDO ACETILSALICILICO"]
+    assert items.render(delphos.draft(), line, PT).suggestions == ["ACIDO ACETILSALICILICO"]
 
 
 def test_only_a_guess_has_a_score():

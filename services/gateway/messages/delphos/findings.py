@@ -15,6 +15,7 @@ ABOUT_ONE_DRUG: Final = frozenset(
     {"controlled_substance", "dose", "contraindication", "unverified_medication"}
 )
 ALLERGY: Final = "allergy"
+UNVERIFIED: Final = "unverified_medication"
 _WORST_FIRST: Final = [severity.value for severity in Severity]
 
 
@@ -77,7 +78,7 @@ def _finding(one: KeyedFinding, in_order: list[Item], reader: Reader) -> Interac
         blocking=one.blocking,
         assumed=one.assumed,
         assumptions=list(one.assumptions),
-        suggestions=list(one.suggestions),
+        suggestions=[reader.name(ingredient) for ingredient in one.suggestions],
         acknowledged=one.acknowledged,
         acknowledged_by=one.acknowledged_by,
         acknowledged_at=one.acknowledged_at,
@@ -91,6 +92,8 @@ def _drugs(one: KeyedFinding, in_order: list[Item], reader: Reader) -> tuple[str
     """The item of lower position first (ruling 3.17), each in its own words."""
     involved = [item for item in in_order if item.item_id in one.item_ids]
     first = _drug(involved[0], one.drug_a, reader) if involved else shown(one.drug_a)
+    if one.interaction_type == UNVERIFIED and involved:
+        return items.wording(involved[0], reader), None
     if one.interaction_type in ABOUT_ONE_DRUG or one.drug_b is None:
         return first, None
     if one.interaction_type == ALLERGY or len(involved) < 2:

@@ -116,7 +116,7 @@ def line(seq: int, one: HistoryEntry, known: tuple[Item, ...], reader: Reader) -
         changes=[shown for each in one.changes if (shown := _change(each, reader)) is not None],
         findings=findings.render(one.findings, known, reader),
         coverage=safety.coverage(one.coverage) if one.what == CHECKED else None,
-        not_evaluated=safety.unanswered(one.not_evaluated) if one.what == CHECKED else None,
+        not_evaluated=safety.unanswered(one.not_evaluated, reader) if one.what == CHECKED else None,
         error=data.get("error"),
     )
 
@@ -156,7 +156,7 @@ def _claim(name: str | None, told: JsonValue, reader: Reader) -> JsonValue:
 
 
 def _value(name: str, told: JsonValue, reader: Reader) -> JsonValue:
-    if name == "ingredients" and isinstance(told, list):
+    if name in ("ingredients", "suggestions") and isinstance(told, list):
         return [reader.name(str(one)) for one in told]
     if name in _MOMENTS and isinstance(told, str):
         return moment(datetime.fromisoformat(told))

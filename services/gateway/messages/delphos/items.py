@@ -72,7 +72,7 @@ def ordered(item: Item, reader: Reader) -> Mapping[str, Any]:
         "ingredients": [reader.name(ingredient) for ingredient in item.ingredients],
         "missing_fields": [name for name in REQUIRED if taken[name] is None],
         "source_text": item.source_text,
-        "suggestions": list(item.suggestions),
+        "suggestions": [reader.name(ingredient) for ingredient in item.suggestions],
     }
 
 

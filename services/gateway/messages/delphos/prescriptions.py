@@ -108,7 +108,7 @@ def detail(one: Prescription, reader: Reader) -> PrescriptionDetail:
         items=[items.render(one, item, reader) for item in sorted(one.items, key=lambda item: item.position)],
         interactions=findings.render(one.findings, one.items, reader),
         safety_summary=safety.summary(one),
-        safety_check=safety.check(one),
+        safety_check=safety.check(one, reader),
         can_sign=safety.can_sign(one),
         blocking_interactions_count=safety.blocking(one),
         pending_acknowledgements_count=safety.unacknowledged(one),

@@ -79,14 +79,14 @@ def summary(one: Prescription) -> SafetySummary:
     )
 
 
-def check(one: Prescription) -> SafetyCheck:
+def check(one: Prescription, reader: Reader) -> SafetyCheck:
     stored = one.checked_at is not None
     return SafetyCheck(
         status=one.safety_check_status,
         checked_at=one.checked_at,
         knowledge_base_version=one.knowledge_base_version,
         coverage=coverage(one.coverage) if stored else None,
-        not_evaluated=unanswered(one.not_evaluated) if stored else None,
+        not_evaluated=unanswered(one.not_evaluated, reader) if stored else None,
     )
 
 
@@ -100,7 +100,7 @@ def result(one: Prescription, reader: Reader) -> CheckResult:
         checked_at=one.checked_at or one.updated_at,
         knowledge_base_version=one.knowledge_base_version,
         coverage=coverage(one.coverage),
-        not_evaluated=unanswered(one.not_evaluated),
+        not_evaluated=unanswered(one.not_evaluated, reader),
     )
 
 
@@ -132,13 +132,13 @@ def coverage(said: Mapping[str, Coverage]) -> dict[str, CheckCoverage]:
     }
 
 
-def unanswered(said: Iterable[NotEvaluated]) -> list[Unanswered]:
+def unanswered(said: Iterable[NotEvaluated], reader: Reader) -> list[Unanswered]:
     return [
         Unanswered(
             check=each.check,
             item_ids=list(each.item_ids),
             reason=each.reason,
-            suggestions=list(each.suggestions),
+            suggestions=[reader.name(ingredient) for ingredient in each.suggestions],
         )
         for each in said
     ]
