@@ -7,9 +7,11 @@ from services.prescription import store
 from services.prescription.commands import (
     carry_out,
     keep_hidden,
+    keep_patient,
     note_prescribed,
     patient_as_told,
     question,
+    take_in,
     unfit_consultation,
     wind,
 )
@@ -18,7 +20,7 @@ from services.prescription.domain.consultation import Consultation
 from services.prescription.domain.history import Change, Occasion
 from services.prescription.domain.patient import Patient
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Refused, refuse_if
+from services.prescription.domain.refusal import refuse_if
 from services.prescription.domain.requests import Rival
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, records, telling
@@ -51,9 +53,7 @@ async def create_from_consultation(command: CreateFromConsultation, conn: Connec
 
     Whoever comes while it is hidden hears what became of it; whoever comes later, that it is there.
     """
-    now = reading.in_time(command, clock.now())
-    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
-        raise Refused("internal_error", "There is a prescription with this id.")
+    now = take_in(conn, command)
     found = consultation.completed(store.consultation(conn, command.tenant_id, command.consultation_id))
     made = store.made_from(conn, command.tenant_id, found.id)
     if made and made[0].hidden:
@@ -63,8 +63,7 @@ async def create_from_consultation(command: CreateFromConsultation, conn: Connec
         raise assembling.exists(made[0])
     draft, patient, to_ask = await _assembled(command, found, conn, now)
 
-    if patient is not store.patient(conn, draft.tenant_id, draft.patient_id):
-        store.save_patient(conn, patient)
+    keep_patient(conn, patient)
     store.add(conn, draft)
     wind(conn, None, draft)
     outbox.announce(*to_ask)
