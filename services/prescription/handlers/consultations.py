@@ -15,12 +15,12 @@ from services.prescription.commands import (
     unfit_consultation,
     wind,
 )
-from services.prescription.domain import assembling, consultation
+from services.prescription.domain import assembling, consultation, editing
 from services.prescription.domain.consultation import Consultation
 from services.prescription.domain.history import Change, Occasion
 from services.prescription.domain.patient import Patient
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import refuse_if
+from services.prescription.domain.refusal import refuse_if, unresolved
 from services.prescription.domain.requests import Rival
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, records, telling
@@ -38,7 +38,7 @@ async def put_consultation(command: PutConsultation, conn: Connection, outbox: O
         before,
         records.consultation(command, now.at),
         expected_version=command.expected_version,
-        failing=drafts.unresolved(command.unresolved),
+        failing=unresolved(reading.references(command.unresolved)),
     )
 
     if after is not before:
@@ -72,13 +72,12 @@ async def create_from_consultation(command: CreateFromConsultation, conn: Connec
 def show(conn: Connection, outbox: Outbox, before: Prescription, checked: Prescription) -> None:
     """Let all see a draft that has been checked: whoever asked for it first has it, the others hear of it."""
     assert before.issue is not None
-    assert before.issue.occasion.request_id is not None
     too_late = assembling.exists(checked)
 
     whole = carry_out(conn, outbox, before, checked)
     note_prescribed(conn, outbox, checked)
     outbox.announce(
-        telling.succeeded(whole, before.issue.occasion.request_id),
+        telling.succeeded(whole, before.issue.request_id),
         *telling.rivals_refused(before, too_late, checked.updated_at),
     )
 
@@ -95,7 +94,7 @@ async def _assembled(
     unfit = unfit_consultation(conn, command)
     refuse_if([*drafts.people_missing(command), *unfit, *consultation.nothing_to_prescribe(found)])
     lines = found.lines(command.prescription_id)
-    assembling.at_most(lines, command.policy.max_medications)
+    editing.at_most(len(lines), command.policy.max_medications)
     empty = drafts.draft_from_consultation(command, now.at)
     patient = patient_as_told(conn, empty)
     items = await store.resolve_items(conn, lines, country=command.provider.country)

@@ -110,8 +110,7 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
 
 def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription) -> None:
     assert prescription.issue is not None
-    assert prescription.issue.occasion.request_id is not None
     whole = carry_out(conn, outbox, prescription, issued)
-    outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
+    outbox.announce(telling.succeeded(whole, prescription.issue.request_id))
     carried = particulars.of(issued)
     deliver_at_issue(outbox, whole, wish=carried.policy, address=carried.patient.email_address)

@@ -12,7 +12,7 @@ from services.prescription.commands import (
     take_up,
     unfit_consultation,
 )
-from services.prescription.domain import assembling
+from services.prescription.domain import assembling, editing
 from services.prescription.domain import template as templates
 from services.prescription.domain.refusal import refuse_if
 from services.prescription.handlers.registry import handlers
@@ -49,7 +49,7 @@ async def create_from_template(command: CreateFromTemplate, conn: Connection, ou
     now = take_in(conn, command)
     template = store.template(conn, command.tenant_id, command.template_id)
     refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command)])
-    assembling.at_most(template.items, command.policy.max_medications)
+    editing.at_most(len(template.items), command.policy.max_medications)
     empty = drafts.draft_from_template(command, template, now.at)
     patient = patient_as_told(conn, empty)
     lines = template.lines(empty.id)
