@@ -31,7 +31,7 @@ async def made(
     gateway: Gateway, asker: Asking, shown: Prescription, *, face: str, language: str, preference: Preference
 ) -> bytes:
     """The document of this state. Raises Problem `pdf_not_ready` if it takes longer than the client waits."""
-    ended_at = prescriptions.ended_at(shown)
+    ended_at = shown.ended_at
     end = None if ended_at is None else ended_at.isoformat()
     which = documents.Which(shown.tenant_id, shown.prescription_id, face, language, ended_at)
     final = face != documents.DRAFT

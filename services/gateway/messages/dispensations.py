@@ -32,7 +32,7 @@ def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, A
         "prescription_id": ids.spell("rx", prescription.prescription_id),
         "beneficiary_id": ids.spell("bnf", prescription.patient.patient_id),
         "sponsor_slug": None,
-        "pharmacy": pharmacy(claim),
+        "pharmacy": prescriptions.pharmacy(claim),
         "currency_code": claim.currency_code,
         "products": [_line(prescription, claim, line) for line in claim.lines],
         "patient": _patient(prescription.patient),
@@ -51,14 +51,6 @@ def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, A
         "document_digital_signature": receipt.document_digital_signature if receipt else None,
         "provider_transaction_id": receipt.provider_transaction_id if receipt else None,
         "prescription_status": prescriptions.status(prescription),
-    }
-
-
-def pharmacy(claim: Dispensation) -> dict[str, Any]:
-    branch = claim.pharmacy.branch_id
-    return {
-        "provider_slug": claim.pharmacy.provider_slug,
-        "branch_id": None if branch is None else ids.spell("branch", branch),
     }
 
 
@@ -145,9 +137,8 @@ def masked(number: str | None) -> str | None:
 
 
 def _doctor(doctor: Doctor) -> dict[str, Any]:
-    names = (doctor.given_names, doctor.first_surname, doctor.second_surname)
     return {
-        "name": " ".join(name for name in names if name),
+        "name": doctor.full_name,
         "medical_board_registration": doctor.medical_board_registration,
     }
 

@@ -73,7 +73,6 @@ def blocked(prescription: Prescription) -> Refused | None:
         "prescription_id": str(prescription.id),
         "interaction_count": len(blocking),
         "interactions": interactions,
-        "message": message,
     }
     return Refused("unacknowledged_interactions", message, details=details)
 

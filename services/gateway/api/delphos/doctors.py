@@ -49,6 +49,10 @@ class SentDoctor(Replacement):
     def parts(self) -> tuple[str | None, ...]:
         return (self.given_names, self.first_surname, self.second_surname)
 
+    @property
+    def joined(self) -> str:
+        return " ".join(part for part in self.parts if part)
+
 
 @endpoints.read(ONE, permission="prescriptions:read", answer=messages.Doctor, errors=("resource_not_found",))
 async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
@@ -93,7 +97,7 @@ def _wrong_names(sent: SentDoctor) -> Iterator[tuple[str, str, str]]:
         if getattr(sent, name) is None:
             yield name, "missing", "Field required with the other parts of the name"
             return
-    if sent.name is not None and sent.name.casefold() != messages.full_name(*sent.parts).casefold():
+    if sent.name is not None and sent.name.casefold() != sent.joined.casefold():
         for name in ("given_names", "first_surname", "second_surname"):
             if getattr(sent, name) is not None:
                 yield name, "value_error", "Value error, contradicts `name`"
@@ -144,8 +148,7 @@ def _record(sent: SentDoctor, known: ListedDoctor) -> ListedDoctor:
 def _names(sent: SentDoctor, known: ListedDoctor) -> dict[str, str | None]:
     """Parts that are on file stay as long as the whole name says the same."""
     if not any(sent.parts):
-        whole = messages.full_name(known.given_names, known.first_surname, known.second_surname)
-        if sent.name == whole:
+        if sent.name == known.full_name:
             return {}
         return {"given_names": sent.name, "first_surname": None, "second_surname": None}
     return dict(zip(("given_names", "first_surname", "second_surname"), sent.parts, strict=True))

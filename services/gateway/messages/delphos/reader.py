@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.values import FindingText
-
 LANGUAGES: Final = ("pt", "es", "en")
 LANGUAGE_DEFAULT: Final = "en"
 """Of texts that lack the reader's language."""
@@ -25,10 +23,6 @@ class Reader:
     def name(self, ingredient: str) -> str:
         """An ingredient by its name; one that the catalogue no longer has, by its row."""
         return self.names.get(ingredient) or shown(ingredient.replace("-", " "))
-
-    def text(self, texts: Mapping[str, FindingText]) -> FindingText:
-        found = texts.get(self.language) or texts.get(LANGUAGE_DEFAULT)
-        return found or next(iter(texts.values()), FindingText(description=""))
 
 
 def shown(name: str) -> str:
