@@ -12,7 +12,7 @@ from contracts.prescription_commands import (
     StartDispensation,
     UpdateDispensation,
 )
-from contracts.values import Dispensation, DispensationLine, DispensationStatus, Doctor, Patient, Prescription
+from contracts.values import Dispensation, DispensationLine, Doctor, Item, Patient, Prescription
 from services.gateway.messages import by_the_clock, ids, outcomes, prescriptions
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request, moment, moment_or_none
@@ -34,7 +34,7 @@ def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, A
         "sponsor_slug": None,
         "pharmacy": prescriptions.pharmacy(claim),
         "currency_code": claim.currency_code,
-        "products": [_line(prescription, claim, line) for line in claim.lines],
+        "products": [_line(prescription, line) for line in claim.lines],
         "patient": _patient(prescription.patient),
         "doctor": _doctor(prescription.doctor),
         "started_at": moment(claim.started_at),
@@ -77,36 +77,31 @@ def code(prescription: Prescription) -> dict[str, Any]:
         "patient": _patient(prescription.patient),
         "doctor": _doctor(prescription.doctor),
         "products": [
-            {
-                "id": ids.spell("rxi", item.item_id),
-                "product_code": item.product.product_code if item.product else None,
-                "product_name": item.medication_name,
-                "posology": item.posology,
-                "prescribed_quantity": item.quantity,
-                "remaining_quantity": item.remaining_quantity,
-                "substitution_allowed": item.substitution_allowed,
-            }
+            {**_prescribed(item), "remaining_quantity": item.remaining_quantity}
             for item in prescription.items
         ],
         "dispensing_in_progress": by_the_clock.live(prescription) is not None,
     }
 
 
-def _line(prescription: Prescription, claim: Dispensation, line: DispensationLine) -> dict[str, Any]:
-    item = next(item for item in prescription.items if item.item_id == line.item_id)
-    remaining = line.remaining_quantity
-    if remaining is None and item.remaining_quantity is not None:
-        taken = line.quantity or 0
-        remaining = item.remaining_quantity - (taken if claim.status is DispensationStatus.STARTED else 0)
+def _prescribed(item: Item) -> dict[str, Any]:
+    """What a pharmacy is told of an item, whatever was dispensed of it."""
     return {
-        "id": ids.spell("rxi", line.item_id),
+        "id": ids.spell("rxi", item.item_id),
         "product_code": item.product.product_code if item.product else None,
         "product_name": item.medication_name,
-        "posology": item.posology,
+        "posology": item.instruction,
         "prescribed_quantity": item.quantity,
-        "quantity": line.quantity,
-        "remaining_quantity": remaining,
         "substitution_allowed": item.substitution_allowed,
+    }
+
+
+def _line(prescription: Prescription, line: DispensationLine) -> dict[str, Any]:
+    item = next(item for item in prescription.items if item.item_id == line.item_id)
+    return {
+        **_prescribed(item),
+        "quantity": line.quantity,
+        "remaining_quantity": line.remaining_quantity,
         "unit_price": line.price,
         "price": line.price,
         "taxes": line.taxes,
