@@ -34,7 +34,7 @@ from services.gateway.messages import by_the_clock, commands, ids, prescriptions
 from services.gateway.messages.answers import Answer, to_json
 from services.gateway.messages.commands import Asking
 from services.gateway.messages.errors import Entry, Problem
-from services.gateway.messages.requests import moment
+from services.gateway.messages.moments import moment
 from services.gateway.store import directory, issue, tenancy, views
 from shared import clock
 from shared import ids as new_ids

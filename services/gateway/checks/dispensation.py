@@ -15,7 +15,6 @@ from services.gateway.checks.verification import Shown
 
 LINES_MAX: Final = 30
 QUANTITY_MAX: Final = 9999
-CODE_LENGTH: Final = 24
 CODE_TEXT_MAX: Final = 64
 CURRENCY: Final = r"[A-Z]{3}"
 SUBSTITUTION_REASONS: Final = ("OUT_OF_STOCK", "EMERGENCY", "ACTIVE_INGREDIENT", "OTHER")

@@ -15,7 +15,8 @@ from contracts.prescription_commands import (
 from contracts.values import Dispensation, DispensationLine, Doctor, Item, Patient, Prescription
 from services.gateway.messages import by_the_clock, ids, outcomes, prescriptions
 from services.gateway.messages.answers import Answer
-from services.gateway.messages.requests import Request, moment, moment_or_none
+from services.gateway.messages.moments import moment, moment_or_none
+from services.gateway.messages.requests import Request
 
 SHOWN_OF_DOCUMENT: Final = 3
 

@@ -9,9 +9,7 @@ from uuid import UUID
 
 from contracts.values import Coverage, Item, KeyedFinding, NotEvaluated
 from services.gateway.messages import ids
-from services.gateway.messages.requests import moment_or_none
-
-LANGUAGE_DEFAULT = "en"
+from services.gateway.messages.moments import moment_or_none
 
 
 @dataclass(frozen=True)

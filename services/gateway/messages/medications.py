@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.values import Dispensation, DispensationLine, DispensationStatus, Item, Prescription, Status
 from services.gateway.messages import ids
-from services.gateway.messages.requests import moment
+from services.gateway.messages.moments import moment
 
 
 def render(prescription: Prescription, code: str | None) -> list[dict[str, Any]]:

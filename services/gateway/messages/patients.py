@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contracts.values import Patient
 from services.gateway.messages import ids
-from services.gateway.messages.products import moment
+from services.gateway.messages.moments import moment
 
 
 class ListedPatient(Patient):

@@ -19,8 +19,9 @@ from contracts.values import (
 )
 from services.gateway.messages import by_the_clock, findings, ids, medications
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.moments import moment, moment_or_none
 from services.gateway.messages.outcomes import answers
-from services.gateway.messages.requests import Request, moment, moment_or_none
+from services.gateway.messages.requests import Request
 
 ISSUED: Final = "PRESCRIPTION_ISSUED"
 PARTIALLY_DISPENSED: Final = "PRESCRIPTION_PARTIALLY_DISPENSED"

@@ -148,7 +148,6 @@ async def _keep_dispensations(
                 prescription.patient.patient_id,
             )
             for prescription, one in dispensed
-            if one.source == "dispensing"
         ],
     )
 

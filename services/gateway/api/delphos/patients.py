@@ -14,8 +14,9 @@ from contracts.drug_names import resolve
 from contracts.values import Allergy
 from services.gateway.api.delphos import registry
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.checks.delphos.fields import Day, NoQuery, OptionalName, text
+from services.gateway.checks.delphos.fields import Day, Language, LanguageName, NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
+from services.gateway.checks.patient import ALLERGIES_MAX
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import patients as messages
 from services.gateway.messages.delphos import refusals
@@ -28,7 +29,6 @@ from services.gateway.store.drug_names import drug_names
 from shared import clock, outbox
 from shared.database import Connection
 
-ALLERGIES_MAX: Final = 200
 ONE: Final = "/v1/patients/{patient_id}"
 # Nobody on earth has a later date than this much after UTC.
 _FIRST_ZONE: Final = timedelta(hours=14)
@@ -48,12 +48,6 @@ class Severity(StrEnum):
     MODERATE = "moderate"
     SEVERE = "severe"
     UNKNOWN = "unknown"
-
-
-class Language(StrEnum):
-    PORTUGUESE = "pt"
-    SPANISH = "es"
-    ENGLISH = "en"
 
 
 def _not_in_future(day: Any) -> Any:
@@ -85,7 +79,7 @@ class SentPatient(Replacement):
     full_name: OptionalName = None
     email: Email = None
     national_id: NationalId | None = None
-    preferred_language: Annotated[Language, Field(strict=False)] = Language.PORTUGUESE
+    preferred_language: Language = LanguageName.PORTUGUESE
     allergies: Annotated[list[SentAllergy], Field(max_length=ALLERGIES_MAX)] = Field(default_factory=list)
     external_ids: ExternalIds = Field(default_factory=dict)
     is_active: bool = True

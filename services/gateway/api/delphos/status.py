@@ -13,10 +13,17 @@ from contracts.values import Status
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.api.delphos.prescriptions import ONE, WRITE
-from services.gateway.checks.delphos.fields import Moment, NoQuery, OptionalUuid, Reason, Sent, StatusWord
+from services.gateway.checks.delphos.fields import (
+    Moment,
+    NoQuery,
+    OptionalUuid,
+    Reason,
+    Sent,
+    StatusWord,
+    in_future,
+)
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos.prescriptions import PrescriptionDetail
-from shared import clock
 
 SIGN: Final = "prescriptions:sign"
 DISPENSE: Final = "dispensing:write"
@@ -55,9 +62,7 @@ class NextStatus(Sent):
     @field_validator("valid_until")
     @classmethod
     def _in_future(cls, sent: datetime | None) -> datetime | None:
-        if sent is not None and sent <= clock.now():
-            raise PydanticCustomError("not_in_future", "Must be in the future.")
-        return sent
+        return None if sent is None else in_future(sent)
 
 
 @endpoints.write(

@@ -18,10 +18,11 @@ from contracts.drafting_commands import (
 )
 from contracts.prescription_commands import NoteAccess
 from contracts.values import Item
+from services.gateway.messages import languages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import items, prescriptions, safety, templates
 from services.gateway.messages.delphos.prescriptions import WrappedPrescription
-from services.gateway.messages.delphos.reader import LANGUAGE_DEFAULT, Reader
+from services.gateway.messages.delphos.reader import Reader
 from services.gateway.messages.delphos.words import Shown, tag
 from services.gateway.messages.outcomes import answers
 from services.gateway.messages.requests import Request
@@ -91,4 +92,4 @@ def _item(outcome: CommandSucceeded) -> Item:
 
 def _reader(request: Request) -> Reader:
     context = request.context or {}
-    return Reader(context.get("language", LANGUAGE_DEFAULT), context.get("names", {}))
+    return Reader(context.get("language", languages.DEFAULT), context.get("names", {}))
