@@ -15,6 +15,7 @@ from uuid import UUID
 from contracts.message import Caller
 from services.gateway.auth import keys
 from services.gateway.auth.quotas import Quotas
+from services.gateway.auth.rights import ADMIN
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.provider_settings import ProviderSettings
 from services.gateway.settings import Settings
@@ -40,7 +41,6 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """How keys of each environment begin; one of another environment is none of ours."""
 _FORM: Final = re.compile(r"rcp_(live|stg|dev)_[A-Za-z0-9_-]{43}")
-ADMIN: Final = "admin"
 
 
 @dataclass(frozen=True)

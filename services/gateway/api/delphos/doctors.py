@@ -9,15 +9,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from contracts.directory_events import DoctorStandingChanged
-from services.gateway.api.delphos import registry
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.auth.rights import ADMIN, READ
 from services.gateway.checks import doctor as standing
 from services.gateway.checks.delphos.fields import NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import doctors as messages
 from services.gateway.messages.delphos import refusals
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.doctors import ListedDoctor
 from services.gateway.messages.errors import Problem
 from services.gateway.store import doctors, tenancy
@@ -54,7 +54,7 @@ class SentDoctor(Replacement):
         return " ".join(part for part in self.parts if part)
 
 
-@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Doctor, errors=("resource_not_found",))
+@endpoints.read(ONE, permission=READ, answer=messages.Doctor, errors=("resource_not_found",))
 async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
     """Read a doctor."""
     async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
@@ -67,7 +67,7 @@ async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
 @endpoints.write(
     "PUT",
     ONE,
-    permission="admin",
+    permission=ADMIN,
     body=SentDoctor,
     answer=messages.Doctor,
     also=(201,),
@@ -108,7 +108,7 @@ async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:
     rule = call.caller.settings.doctor_registration_check
     held = await doctors.find_doctor(conn, call.tenant_id, doctor_id, hold=True)
     if held is None:
-        registry.check_version(call, None)
+        call.check_version(None)
         new = _record(call.body, ListedDoctor(doctor_id=doctor_id, given_names=""))
         status = standing.first_status(rule) if call.body.is_active else "SUSPENDED"
         made = await doctors.put_doctor(conn, call.tenant_id, new, status=status, now=now)
@@ -117,7 +117,7 @@ async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:
             return _answer(made, 201, today)
         held = await doctors.find_doctor(conn, call.tenant_id, doctor_id, hold=True)
         assert held is not None, "doctors on file are never removed"
-    registry.check_version(call, held.version)
+    call.check_version(held.version)
     wanted = _record(call.body, held.record)
     status = standing.put_status(rule, held, wanted, active=call.body.is_active)
     changed = await doctors.change_doctor(conn, call.tenant_id, held, wanted, status=status, now=now)
@@ -183,4 +183,4 @@ def _answer(known: KnownDoctor, status: int, today: date) -> Answer:
         created_at=known.created_at,
         updated_at=known.updated_at,
     )
-    return Answer(status, shown.body(), {"ETag": tag(known.version)})
+    return tagged(status, shown, known.version)

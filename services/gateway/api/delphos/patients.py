@@ -12,15 +12,15 @@ from pydantic_core import PydanticCustomError
 from contracts.directory_events import PatientFactsChanged
 from contracts.drug_names import resolve
 from contracts.values import Allergy
-from services.gateway.api.delphos import registry
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.auth.rights import READ, WRITE
 from services.gateway.checks.delphos.fields import Day, Language, LanguageName, NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
 from services.gateway.checks.patient import ALLERGIES_MAX
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import patients as messages
 from services.gateway.messages.delphos import refusals
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.patients import ListedPatient, facts
 from services.gateway.store import directory, ingredient_names, tenancy
@@ -85,7 +85,7 @@ class SentPatient(Replacement):
     is_active: bool = True
 
 
-@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Patient, errors=("resource_not_found",))
+@endpoints.read(ONE, permission=READ, answer=messages.Patient, errors=("resource_not_found",))
 async def get_patient(call: Call[NoQuery, Any]) -> Answer:
     """Read a patient."""
     async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
@@ -98,7 +98,7 @@ async def get_patient(call: Call[NoQuery, Any]) -> Answer:
 @endpoints.write(
     "PUT",
     ONE,
-    permission="prescriptions:write",
+    permission=WRITE,
     body=SentPatient,
     answer=messages.Patient,
     also=(201,),
@@ -122,7 +122,7 @@ async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
     now, patient_id = clock.now(), call.path["patient_id"]
     held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
     if held is None:
-        registry.check_version(call, None)
+        call.check_version(None)
         new = _record(call.body, ListedPatient(patient_id=patient_id, first_name=""))
         made = await directory.put_patient(conn, call.tenant_id, new, now=now)
         if made is not None:
@@ -130,7 +130,7 @@ async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
             return await _answer(call, conn, made, 201)
         held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
         assert held is not None, "patients on file are never removed"
-    registry.check_version(call, held.version)
+    call.check_version(held.version)
     changed = await directory.change_patient(
         conn, call.tenant_id, held, _record(call.body, held.record), now=now
     )
@@ -172,7 +172,7 @@ async def _answer(call: Call[NoQuery, Any], conn: Connection, known: KnownPatien
         language=settings.language,
         matched=await _matched(conn, known.record, settings.country),
     )
-    return Answer(status, shown.body(), {"ETag": tag(known.version)})
+    return tagged(status, shown, known.version)
 
 
 async def _matched(conn: Connection, record: ListedPatient, country: str) -> dict[str, str]:

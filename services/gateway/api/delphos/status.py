@@ -12,7 +12,8 @@ from contracts.drafting_commands import ChangeStatus
 from contracts.values import Status
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import ONE, WRITE
+from services.gateway.api.delphos.prescriptions import ONE
+from services.gateway.auth.rights import DISPENSE, SIGN, WRITE
 from services.gateway.checks.delphos.fields import (
     Moment,
     NoQuery,
@@ -25,8 +26,6 @@ from services.gateway.checks.delphos.fields import (
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos.prescriptions import PrescriptionDetail
 
-SIGN: Final = "prescriptions:sign"
-DISPENSE: Final = "dispensing:write"
 PERMISSIONS: Final = {Status.SIGNED: SIGN, Status.DISPENSED: DISPENSE}
 """By target; all others need the permission to write."""
 

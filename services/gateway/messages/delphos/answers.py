@@ -23,7 +23,7 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import items, prescriptions, safety, templates
 from services.gateway.messages.delphos.prescriptions import WrappedPrescription
 from services.gateway.messages.delphos.reader import Reader
-from services.gateway.messages.delphos.words import Shown, tag
+from services.gateway.messages.delphos.words import Shown, tagged
 from services.gateway.messages.outcomes import answers
 from services.gateway.messages.requests import Request
 
@@ -68,7 +68,7 @@ def saved_as_template(outcome: CommandSucceeded, request: Request) -> Answer:
     """About the template, whose version it is that the answer is tagged with."""
     if outcome.template is None:
         raise LookupError("the outcome has no template")
-    return Answer(201, templates.render(outcome.template).body(), {"ETag": tag(outcome.template.version)})
+    return tagged(201, templates.render(outcome.template), outcome.template.version)
 
 
 @answers(NoteAccess)
@@ -78,9 +78,7 @@ def noted(outcome: CommandSucceeded, request: Request) -> Answer:
 
 
 def _about(outcome: CommandSucceeded, status: int, shown: Shown | None) -> Answer:
-    """Every answer about one prescription is tagged with the prescription's version (2.6)."""
-    body = None if shown is None else shown.body()
-    return Answer(status, body, {"ETag": tag(outcome.prescription.version)})
+    return tagged(status, shown, outcome.prescription.version)
 
 
 def _item(outcome: CommandSucceeded) -> Item:
