@@ -11,12 +11,11 @@ from services.gateway.commands.asked import Preference
 from services.gateway.messages import commands, prescriptions
 from services.gateway.messages.commands import Asking
 from services.gateway.messages.errors import Problem
-from services.gateway.messages.requests import Asked
+from services.gateway.messages.requests import RETRY_AFTER, Asked
 from services.gateway.messages.requests import Request as Accepted
 from services.gateway.store import documents
 
 PDF: Final = "application/pdf"
-RETRY_AFTER: Final = {"Retry-After": "1"}
 FACES: Final = {
     Status.SIGNED: "issued",
     Status.SUBMITTED: "issued",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import math
 import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
@@ -105,8 +104,7 @@ class Failures:
         """Raises Problem `rate_limited` for an address that has failed too often."""
         moments = self._by_address.get(address, deque())
         if len(moments) == FAILURES_MAX and moments[0] > now - FAILURE_SECONDS:
-            seconds = max(1, math.ceil(moments[0] + FAILURE_SECONDS - now))
-            raise Problem("rate_limited", headers={"Retry-After": str(seconds)})
+            raise Problem.later("rate_limited", moments[0] + FAILURE_SECONDS - now)
 
 
 class KeyDoor:
