@@ -25,6 +25,9 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    def to_json(self) -> bytes:
+        return self.__pydantic_serializer__.to_json(self)
+
 
 class Message(Value):
     """The value of one record; its class says on which topic and as which CloudEvents type it travels."""
@@ -48,9 +51,6 @@ class Message(Value):
     def tenant(self) -> UUID | None:
         """Whose it is, for the header `tenantid`; None where the header would tell strangers too much."""
         return None
-
-    def to_json(self) -> bytes:
-        return self.__pydantic_serializer__.to_json(self)
 
 
 class Event(Message):

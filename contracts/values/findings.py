@@ -37,6 +37,11 @@ class Finding(Value):
     suggestions: tuple[str, ...] = ()
     text: dict[str, FindingText]
 
+    def said_in(self, language: str) -> FindingText:
+        """In this language, else in English, else in whichever there is."""
+        found = self.text.get(language) or self.text.get("en")
+        return found or next(iter(self.text.values()), FindingText(description=""))
+
 
 class KeyedFinding(Finding):
     """A finding as its prescription keeps it: with its key, and who acknowledged it."""

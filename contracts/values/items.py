@@ -69,6 +69,12 @@ class ItemOrder(Value):
     ingredients: tuple[str, ...] = ()
     """Rows of the knowledge base, in a request for a seal their names; empty where nothing is known of it."""
 
+    @property
+    def instruction(self) -> str | None:
+        """How it is taken in one sentence: as it was sent, or its parts joined (osigu-dialect 5.8)."""
+        parts = (self.dosage, self.route, self.frequency, self.duration, self.instructions)
+        return self.posology or ", ".join(part for part in parts if part) or None
+
 
 class Item(ItemOrder):
     """One item as it stands: resolved, and with what has been dispensed of it."""

@@ -11,6 +11,10 @@ from contracts.message import Value
 from contracts.values.words import Status, Text
 
 
+def _joined(*names: str | None) -> str | None:
+    return " ".join(name for name in names if name) or None
+
+
 class Allergy(Value):
     """One recorded allergy, as the patient's record names it."""
 
@@ -63,6 +67,11 @@ class Patient(Value):
     allergies: tuple[Allergy, ...] = ()
 
     @property
+    def full_name(self) -> str | None:
+        """All parts of the name that are known."""
+        return _joined(self.first_name, self.last_name, self.second_last_name)
+
+    @property
     def facts(self) -> PatientFacts:
         return PatientFacts(
             patient_id=self.patient_id,
@@ -97,6 +106,11 @@ class Doctor(Value):
     medical_license_verification_institution_slug: str | None = None
     medical_issuing_institution: Text | None = None
     medical_board_registration: str | None = None
+
+    @property
+    def full_name(self) -> str:
+        """All parts of the name that are known."""
+        return _joined(self.given_names, self.first_surname, self.second_surname) or ""
 
 
 class Provider(Value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -130,3 +131,20 @@ class Prescription(Value):
     issued_at: AwareDatetime | None = None
     dispensed_at: AwareDatetime | None = None
     expired_at: AwareDatetime | None = None
+
+    @property
+    def partly_dispensed(self) -> bool:
+        """Whether anything of it has been handed over and not taken back."""
+        return any(item.dispensed_quantity > 0 for item in self.items)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it came to its end, as its document tells; a cancelled completion takes the end back."""
+        match self.status:
+            case Status.CANCELLED:
+                return self.void.voided_at if self.void else None
+            case Status.EXPIRED:
+                return self.expired_at or self.valid_until
+            case Status.DISPENSED:
+                return self.dispensed_at
+        return None

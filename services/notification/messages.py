@@ -67,7 +67,7 @@ def printed(prescription: values.Prescription, language: str) -> PrintedPrescrip
             _joined((one.diagnosis_code, one.description), " · ") for one in prescription.diagnoses
         ),
         confidential=prescription.confidential,
-        ended_at=_ended_at(prescription),
+        ended_at=prescription.ended_at,
     )
 
 
@@ -199,25 +199,13 @@ def _status(prescription: values.Prescription) -> Status:
         return ended
     if prescription.seal is None:
         return Status.DRAFT
-    begun = any(item.dispensed_quantity for item in prescription.items)
-    return Status.PARTIALLY_DISPENSED if begun else Status.ISSUED
-
-
-def _ended_at(prescription: values.Prescription) -> datetime | None:
-    match prescription.status:
-        case values.Status.CANCELLED:
-            return prescription.void.voided_at if prescription.void else None
-        case values.Status.EXPIRED:
-            return prescription.expired_at or prescription.valid_until
-        case values.Status.DISPENSED:
-            return prescription.dispensed_at
-    return None
+    return Status.PARTIALLY_DISPENSED if prescription.partly_dispensed else Status.ISSUED
 
 
 def _patient(patient: values.Patient) -> Patient:
     guardian = patient.guardian
     return Patient(
-        name=_joined((patient.first_name, patient.last_name, patient.second_last_name)),
+        name=patient.full_name or "",
         document=_joined((patient.document_type, patient.document_number)) or None,
         born=patient.date_of_birth,
         guardian=_joined(
@@ -235,7 +223,7 @@ def _patient(patient: values.Patient) -> Patient:
 
 def _prescriber(doctor: values.Doctor) -> Prescriber:
     return Prescriber(
-        name=_joined((doctor.salutation, doctor.given_names, doctor.first_surname, doctor.second_surname)),
+        name=_joined((doctor.salutation, doctor.full_name)),
         specialty=doctor.main_specialty_name,
         address=_joined((doctor.physical_address, doctor.postal_code, doctor.city_name), ", ") or None,
         licence=doctor.medical_license_number,

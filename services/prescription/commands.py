@@ -50,6 +50,19 @@ def take_up(
     return Asked(before, prescription, now)
 
 
+def take_in(conn: Connection, command: PrescriptionCommand) -> Occasion:
+    """The occasion of a command that makes a prescription. Raises Refused when it comes too late."""
+    now = reading.in_time(command, clock.now())
+    must_be_new(conn, command)
+    return now
+
+
+def must_be_new(conn: Connection, command: PrescriptionCommand) -> None:
+    """Raise Refused where what is to be made is there already."""
+    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
+        raise Refused("internal_error", "There is a prescription with this id.")
+
+
 def patient_as_told(conn: Connection, draft: Prescription) -> Patient:
     """The patient of a draft, with what its command knows of them where that is newer."""
     known = store.patient(conn, draft.tenant_id, draft.patient_id)
@@ -66,13 +79,18 @@ def unfit_consultation(conn: Connection, command: DraftCommand) -> list[Failing]
 
 def begin(conn: Connection, outbox: Outbox, draft: Prescription, patient: Patient) -> values.Prescription:
     """Keep a draft that was not there before, and tell of it; it has no clock yet."""
-    if patient is not store.patient(conn, draft.tenant_id, draft.patient_id):
-        store.save_patient(conn, patient)
+    keep_patient(conn, patient)
     store.add(conn, draft)
     note_prescribed(conn, outbox, draft)
     whole = state.whole(draft)
     outbox.announce(telling.changed(whole, draft.unsaved))
     return whole
+
+
+def keep_patient(conn: Connection, patient: Patient) -> None:
+    """Save a patient of whom something newer is known than what is kept."""
+    if patient is not store.patient(conn, patient.tenant_id, patient.id):
+        store.save_patient(conn, patient)
 
 
 def note_prescribed(conn: Connection, outbox: Outbox, draft: Prescription) -> None:

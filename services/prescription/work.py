@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from contracts.rebuilding import AnnouncementEnded, StateAnnounced
@@ -21,7 +21,9 @@ from services.prescription.commands import (
 from services.prescription.domain import checking, issuing, matching, patient, waiting
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain.history import Occasion
+from services.prescription.domain.prescription import Prescription
 from services.prescription.messages import announcing, particulars
+from services.prescription.store.beside import Place
 from services.prescription.store.unsigned import RECHECK, RECHECK_ALL, RESOLVE_ALL
 from services.prescription.store.writing import CLOCK
 from shared import clock, outbox, telemetry
@@ -47,6 +49,8 @@ _AFTER: Final[Mapping[str, str | None]] = {
     "consultation": "template",
     "template": None,
 }
+
+Act: TypeAlias = Callable[[Connection, Outbox, Prescription], Awaitable[None]]
 
 works = Works("prescription")
 
@@ -83,11 +87,7 @@ async def recheck(job: Job, pool: Pool) -> Finish:
     patient_id = UUID(job.payload["patient_id"])
     async with transaction(pool) as conn:
         unsigned = await store.unsigned_of(conn, job.tenant_id, patient_id)
-    for id in unsigned:
-        async with transaction(pool) as conn:
-            said = Outbox(traceparent=telemetry.traceparent())
-            await _check_again(conn, said, job.tenant_id, id)
-            await outbox.write(conn, said.rows)
+    await _each(pool, [(job.tenant_id, id) for id in unsigned], _check_again)
     return _nothing_more
 
 
@@ -111,11 +111,7 @@ async def resolve_all(job: Job, pool: Pool) -> Finish:
     tenant_id, patient_id, id = map(UUID, job.payload["after"])
     async with transaction(pool) as conn:
         places = await store.unsigned_after(conn, (tenant_id, patient_id, id), limit=PRESCRIPTIONS_PIECE)
-    for tenant_id, _, id in places:
-        async with transaction(pool) as conn:
-            said = Outbox(traceparent=telemetry.traceparent())
-            await _resolve_again(conn, said, tenant_id, id)
-            await outbox.write(conn, said.rows)
+    await _each(pool, [(tenant_id, id) for tenant_id, _, id in places], _resolve_again)
 
     async def finish(conn: Connection, outbox: Outbox) -> None:
         if len(places) == PRESCRIPTIONS_PIECE:
@@ -190,11 +186,20 @@ async def _records(
                 yield (kept.tenant_id, kept.id), [announcing.template(rebuild_id, kept)]
 
 
-async def _resolve_again(conn: Connection, said: Outbox, tenant_id: UUID, prescription_id: UUID) -> None:
-    await store.hold(conn, [], [(tenant_id, prescription_id)])
-    before = store.find(conn, tenant_id, prescription_id)
-    if before is None:
-        return
+async def _each(pool: Pool, places: Iterable[Place], act: Act) -> None:
+    """Do something to each prescription that is still there, in a transaction of its own."""
+    for place in places:
+        async with transaction(pool) as conn:
+            said = Outbox(traceparent=telemetry.traceparent())
+            await store.hold(conn, [], [place])
+            before = store.find(conn, *place)
+            if before is not None:
+                await act(conn, said, before)
+                await store.settle(conn)
+            await outbox.write(conn, said.rows)
+
+
+async def _resolve_again(conn: Connection, said: Outbox, before: Prescription) -> None:
     now = Occasion(at=clock.now())
     country = particulars.of(before).provider.country
     items = await store.resolve_items(conn, before.items, country=country)
@@ -202,15 +207,10 @@ async def _resolve_again(conn: Connection, said: Outbox, tenant_id: UUID, prescr
     after, to_ask = await checked_again(conn, Asked(before, before, now), edited)
     carry_out(conn, said, before, after)
     said.announce(*to_ask)
-    await store.settle(conn)
 
 
-async def _check_again(conn: Connection, said: Outbox, tenant_id: UUID, prescription_id: UUID) -> None:
-    await store.hold(conn, [], [(tenant_id, prescription_id)])
-    before = store.find(conn, tenant_id, prescription_id)
-    if before is None:
-        return
-    known = store.patient(conn, tenant_id, before.patient_id)
+async def _check_again(conn: Connection, said: Outbox, before: Prescription) -> None:
+    known = store.patient(conn, before.tenant_id, before.patient_id)
     in_use = store.knowledge_base(conn)
     if not patient.needs_asking(before, known, in_use):
         return
@@ -219,7 +219,6 @@ async def _check_again(conn: Connection, said: Outbox, tenant_id: UUID, prescrip
     to_ask = await question(conn, before, asking, known, now)
     carry_out(conn, said, before, asking)
     said.announce(*to_ask)
-    await store.settle(conn)
 
 
 async def _nothing_more(conn: Connection, outbox: Outbox) -> None:

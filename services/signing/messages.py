@@ -166,7 +166,7 @@ def _item(item: values.ItemOrder, number: int) -> Item:
         pack_format=product.pack_format,
         units=None if item.quantity is None else str(item.quantity),
         unit=item.unit or product.dosage_unit,
-        posology=item.posology or _joined(item),
+        posology=item.instruction,
         dose_amount=item.dose_amount,
         dose_unit=item.dose_unit,
         frequency=item.frequency if item.posology else None,
@@ -196,12 +196,6 @@ def _days(item: values.ItemOrder) -> int | None:
     """The length of the treatment; one that no treatment has stands in the instruction alone."""
     days = item.duration_days
     return None if _in_parts(item) and days is not None and days > TREATMENT_DAYS_MAX else days
-
-
-def _joined(item: values.ItemOrder) -> str | None:
-    """The instruction of the dialect that has it in parts, as one line."""
-    parts = (item.dosage, item.route, item.frequency, item.duration, item.instructions)
-    return ", ".join(part for part in parts if part) or None
 
 
 def _diagnosis(diagnoses: Sequence[values.Diagnosis]) -> Diagnosis | None:

@@ -377,30 +377,6 @@ async def test_an_inactive_patient_is_told_of_where_it_stands_in_the_way(
     assert told == ([("patient_id", "inactive_reference")] if named else [])
 
 
-async def test_the_body_over_findings_has_exactly_five_members(clinic: Clinic) -> None:
-    await clinic.show(clinic.draft(status=Status.VALIDATED))
-    outcome = refused(
-        "unacknowledged_interactions",
-        interactions=[{"id": str(delphos.FINDING), "severity": "critical"}],
-    )
-    answer = await clinic.asked(
-        ChangeStatus,
-        outcome,
-        "PATCH",
-        f"{ONE}/status",
-        json={"status": "signed", "signed_by": str(MARTA.doctor_id)},
-    )
-
-    assert answer.status_code == 409
-    assert answer.json() == {
-        "error": "unacknowledged_interactions",
-        "prescription_id": str(delphos.PRESCRIPTION),
-        "interaction_count": 1,
-        "interactions": [{"id": str(delphos.FINDING), "severity": "critical"}],
-        "message": answer.json()["message"],
-    }
-
-
 async def test_a_cancel_needs_no_people(clinic: Clinic) -> None:
     outcome = refused(
         "invalid_transition",

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.command_outcomes import Refusal
 from contracts.values import Coverage, DispensationStatus, NotEvaluated, Severity, Status
-from services.gateway.messages import by_the_clock, outcomes, prescriptions
+from services.gateway.messages import by_the_clock, dispensations, outcomes, prescriptions
 from services.gateway.messages.requests import Asked, Request
 from tests import prescriptions as known
 
@@ -390,8 +390,12 @@ def test_an_item_of_the_other_dialect_is_told_as_it_was_written():
         instructions="After meals.",
     )
 
-    (shown,) = prescriptions.read(known.prescription(items=(item,), dialect="delphos"))["medications"]
+    written = known.prescription(items=(item,), dialect="delphos", dispensations=(known.dispensation(),))
+    (shown,) = prescriptions.read(written)["medications"]
+    (behind_the_code,) = dispensations.code(written)["products"]
+    (held,) = dispensations.dispensation(written, known.dispensation())["products"]
 
     assert (shown["product_code"], shown["product_name"]) == ("MED-042", "Tylenol")
-    assert shown["posology"] == "500mg, oral, 8/8h, 10 dias, After meals."
     assert shown["duration_days"] is None
+    told = {one["posology"] for one in (shown, behind_the_code, held)}
+    assert told == {"500mg, oral, 8/8h, 10 dias, After meals."}

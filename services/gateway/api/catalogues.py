@@ -12,9 +12,10 @@ from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.checks.query import Query
-from services.gateway.messages import products, search
+from services.gateway.messages import languages, products, search
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
+from services.gateway.messages.moments import moment
 from services.gateway.store import catalogue, diagnoses, providers, tenancy
 from shared import clock
 from shared.database import Connection
@@ -119,14 +120,14 @@ async def _list(
     for one in found:
         shown = products.product(one.record, language)
         if registered_only and one.registered_at is not None:
-            shown["registered_at"] = products.moment(one.registered_at)
+            shown["registered_at"] = moment(one.registered_at)
         data.append(shown)
     return respond(request, Answer(200, page.envelope(data, total)))
 
 
 def _search(query: Query) -> tuple[str | None, str | None]:
     text = query.text("query", least=QUERY_LETTERS_MIN, limit=QUERY_LETTERS_MAX)
-    return text, query.word("language", products.LANGUAGES)
+    return text, query.word("language", languages.ALL)
 
 
 async def _language(conn: Connection, caller: Principal) -> str:
@@ -160,7 +161,7 @@ async def register_product(request: Request, caller: Registrar, body: Body, gate
 
     async def register(conn: Connection, _request_id: object) -> Answer:
         registered_at, new = await catalogue.register(conn, caller.tenant_id, code or "", now=clock.now())
-        shown = {"product_code": code, "registered_at": products.moment(registered_at)}
+        shown = {"product_code": code, "registered_at": moment(registered_at)}
         return Answer(201 if new else 200, shown)
 
     return respond(request, await gateway.commands.at_once(request, caller, body, register))

@@ -20,7 +20,7 @@ from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import fields
-from services.gateway.checks.query import Query
+from services.gateway.checks.query import PARAMETERS_MAX, Query
 from services.gateway.commands import Commands
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Entry, Problem
@@ -30,7 +30,6 @@ from shared.database import Pool
 from shared.health import Judged
 
 BODY_BYTES_MAX: Final = 256 * 1024
-PARAMETERS_MAX: Final = 50
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 

@@ -12,6 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from services.gateway.api import pages
 from services.gateway.api.context import PROBLEM
 from services.gateway.api.routes import Direct
+from services.gateway.auth.rights import SCOPES
+from services.gateway.checks.query import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX
+from services.gateway.messages import languages, products
 from services.gateway.messages.errors import TABLE
 
 router = APIRouter(route_class=Direct)
@@ -25,10 +28,10 @@ WITH_TOKEN: Final = ("token_missing", "token_invalid", "token_expired", "insuffi
 
 _PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
     "page": {"type": "integer", "minimum": 1, "default": 1},
-    "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    "limit": {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT_MAX, "default": PAGE_LIMIT_DEFAULT},
     "query": {"type": "string", "minLength": 2, "maxLength": 100},
-    "language": {"type": "string", "enum": ["en", "es", "pt"]},
-    "product_type": {"type": "string", "enum": ["MEDICATION", "LAB", "IMAGING", "PROCEDURE"]},
+    "language": {"type": "string", "enum": list(languages.ALL)},
+    "product_type": {"type": "string", "enum": list(products.TYPES)},
 }
 
 
@@ -96,8 +99,7 @@ def description(app: FastAPI, base_url: str) -> dict[str, Any]:
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
     scopes = {
         scope: f"To {'change' if scope.endswith('write') else 'read'} what belongs to {scope.split(':')[0]}."
-        for family in ("ehr", "arc", "dispensing", "webhooks")
-        for scope in (f"{family}:read", f"{family}:write")
+        for scope in SCOPES
     }
     flow = {"clientCredentials": {"tokenUrl": f"{base_url}/v1/oauth/token", "scopes": scopes}}
     components["securitySchemes"] = {"oauth2": {"type": "oauth2", "flows": flow}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -27,9 +26,11 @@ from services.gateway.auth.principal import Principal
 from services.gateway.checks import dispensation as bodies
 from services.gateway.checks import dispensing, verification
 from services.gateway.checks.dispensing import Asked
+from services.gateway.checks.prescription import QUANTITY_MAX
 from services.gateway.messages import dispensations as messages
 from services.gateway.messages import ids
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.commands import DEADLINE
 from services.gateway.messages.errors import Problem
 from services.gateway.store import dispensing as store
 from services.gateway.store import one_time_passwords as looks
@@ -39,8 +40,6 @@ from shared import clock, outbox
 from shared import ids as new_ids
 from shared.database import Connection
 
-DEADLINE: Final = timedelta(minutes=15)
-
 MET: Final = (
     "prescription_voided",
     "prescription_expired",
@@ -49,8 +48,7 @@ MET: Final = (
     "dispensation_cancelled",
     "dispensation_expired",
 )
-WRITES: Final = ("malformed_json", "invalid_header", "payload_too_large", "unsupported_media_type")
-WRITES_CONTENT: Final = ("validation_failed", "idempotency_key_reused", *WRITES)
+WRITES: Final = ("validation_failed", "idempotency_key_reused")
 _AMOUNT: Final = {"type": "number", "minimum": 0}
 _LINE: Final = {
     "type": "object",
@@ -61,17 +59,21 @@ _LINE: Final = {
         "product_code": {"type": "string", "maxLength": 64},
         "price": _AMOUNT,
         "taxes": _AMOUNT,
-        "quantity": {"type": "integer", "minimum": 1, "maximum": bodies.QUANTITY_MAX},
+        "quantity": {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
         "substitute_product_code": {"type": "string", "maxLength": 64},
-        "substitute_quantity": {"type": "integer", "minimum": 1, "maximum": bodies.QUANTITY_MAX},
+        "substitute_quantity": {"type": "integer", "minimum": 1, "maximum": QUANTITY_MAX},
         "substitution_reason_enum": {"type": "string", "enum": list(bodies.SUBSTITUTION_REASONS)},
         "substitution_reason": {"type": "string", "maxLength": 256},
         "substitution_other_description": {"type": "string", "maxLength": 500},
     },
 }
 _LINES: Final = {"type": "array", "items": _LINE, "minItems": 1, "maxItems": bodies.LINES_MAX}
-_CURRENCY: Final = {"type": "string", "pattern": "^[A-Z]{3}$"}
-_VERIFICATIONS: Final = {"type": "array", "maxItems": 10, "items": {"type": "object"}}
+_CURRENCY: Final = {"type": "string", "pattern": f"^{bodies.CURRENCY}$"}
+_VERIFICATIONS: Final = {
+    "type": "array",
+    "maxItems": verification.VERIFICATIONS_MAX,
+    "items": {"type": "object"},
+}
 _START: Final = {
     "code": {"type": "string", "maxLength": bodies.CODE_TEXT_MAX},
     "beneficiary_id": {"type": "string"},
@@ -90,7 +92,7 @@ _COMPLETE: Final = {
     "document_digital_signature": {"type": "string", "maxLength": 4096},
     "provider_transaction_id": {"type": "string", "maxLength": 128},
     "provider_slug": {"type": "string", "maxLength": 64},
-    "otp_verification_token": {"type": "string", "maxLength": 4096},
+    verification.TOKEN: {"type": "string", "maxLength": verification.TOKEN_MAX},
     "external_verifications": _VERIFICATIONS,
 }
 _CANCEL: Final = {
@@ -123,7 +125,7 @@ BuildFromClaim = Callable[[Connection, Asked, Mapping[str, Any], Claim], Awaitab
             "code_check_failed",
             "verification_invalid",
             *MET,
-            *WRITES_CONTENT,
+            *WRITES,
         ),
     ),
 )
@@ -143,7 +145,7 @@ async def start_dispensation(request: Request, caller: Writer, body: Body, gatew
         scopes=("dispensing:write",),
         body=_UPDATE,
         required=("products",),
-        errors=("resource_not_found", "over_quantity", "version_mismatch", *MET, *WRITES_CONTENT),
+        errors=("resource_not_found", "over_quantity", "version_mismatch", *MET, *WRITES),
     ),
 )
 async def update_dispensation(
@@ -166,7 +168,7 @@ async def update_dispensation(
             *("resource_not_found", "amount_mismatch", "verification_required", "verification_invalid"),
             "version_mismatch",
             *MET,
-            *WRITES_CONTENT,
+            *WRITES,
         ),
     ),
 )
@@ -185,7 +187,7 @@ async def complete_dispensation(
         "Cancel it",
         scopes=("dispensing:write",),
         body=_CANCEL,
-        errors=("resource_not_found", "void_window_closed", "version_mismatch", *MET, *WRITES_CONTENT),
+        errors=("resource_not_found", "void_window_closed", "version_mismatch", *MET, *WRITES),
     ),
 )
 async def cancel_dispensation(

@@ -11,12 +11,11 @@ from services.gateway.commands.asked import Preference
 from services.gateway.messages import commands, prescriptions
 from services.gateway.messages.commands import Asking
 from services.gateway.messages.errors import Problem
-from services.gateway.messages.requests import Asked
+from services.gateway.messages.requests import RETRY_AFTER, Asked
 from services.gateway.messages.requests import Request as Accepted
 from services.gateway.store import documents
 
 PDF: Final = "application/pdf"
-RETRY_AFTER: Final = {"Retry-After": "1"}
 FACES: Final = {
     Status.SIGNED: "issued",
     Status.SUBMITTED: "issued",
@@ -31,7 +30,7 @@ async def made(
     gateway: Gateway, asker: Asking, shown: Prescription, *, face: str, language: str, preference: Preference
 ) -> bytes:
     """The document of this state. Raises Problem `pdf_not_ready` if it takes longer than the client waits."""
-    ended_at = prescriptions.ended_at(shown)
+    ended_at = shown.ended_at
     end = None if ended_at is None else ended_at.isoformat()
     which = documents.Which(shown.tenant_id, shown.prescription_id, face, language, ended_at)
     final = face != documents.DRAFT

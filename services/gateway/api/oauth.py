@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from services.gateway.api.context import Parts, check_transport, respond
 from services.gateway.api.routes import Direct
 from services.gateway.auth.grants import Asked, Refused
+from services.gateway.auth.rights import SCOPES
 from services.gateway.messages.answers import Answer
 from services.gateway.store import token_keys
 from shared import database
@@ -21,10 +22,6 @@ FORM = "application/x-www-form-urlencoded"
 FIELDS_MAX = 20
 NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 KEPT_BRIEFLY = {"Cache-Control": "public, max-age=300"}
-SCOPES = (
-    *("ehr:read", "ehr:write", "arc:read", "arc:write"),
-    *("dispensing:read", "dispensing:write", "webhooks:read", "webhooks:write"),
-)
 
 
 @router.post("/v1/oauth/token", summary="Get an access token")

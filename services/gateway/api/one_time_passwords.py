@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -15,6 +14,7 @@ from services.gateway.api.context import Body, Parts, require, respond
 from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
+from services.gateway.checks import channels
 from services.gateway.checks import verification as checks
 from services.gateway.checks.fields import Checks, Form
 from services.gateway.checks.verification import SendRead
@@ -33,10 +33,7 @@ router = APIRouter(tags=["One-time passwords"], route_class=Direct)
 
 SCOPES: Final = ("dispensing:write", "ehr:write")
 Writer = Annotated[Principal, Depends(require(*SCOPES))]
-_WRITES: Final = (
-    *("malformed_json", "invalid_header", "payload_too_large", "unsupported_media_type"),
-    *("validation_failed", "idempotency_key_reused"),
-)
+_WRITES: Final = ("validation_failed", "idempotency_key_reused")
 _ID: Final = {"type": "string", "maxLength": checks.ID_MAX}
 SEND: Final = operation(
     "Send a one-time password",
@@ -44,7 +41,7 @@ SEND: Final = operation(
     body={
         "beneficiary_id": _ID,
         "sponsor_slug": _ID,
-        "channel": {"type": "string", "enum": list(checks.CHANNELS)},
+        "channel": {"type": "string", "enum": list(channels.ALL)},
         "dispensation_id": _ID,
     },
     required=("beneficiary_id", "channel"),
@@ -120,8 +117,7 @@ async def _not_too_often(conn: Connection, patient_id: UUID, now: datetime) -> N
     before = await store.sends(conn, patient_id, now=now)
     if len(before) >= store.SENDS_MAX:
         wait = before[-store.SENDS_MAX] + store.SENDS_WINDOW - now
-        seconds = max(1, math.ceil(wait.total_seconds()))
-        raise Problem("rate_limited", headers={"Retry-After": str(seconds)})
+        raise Problem.later("rate_limited", wait.total_seconds())
 
 
 async def _command(

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from services.gateway.api.described import operation
 from services.gateway.api.schemas import ALLERGIES, PATIENT, PATIENT_REQUIRED, array, one_of, record, text
+from services.gateway.checks import channels
 from services.gateway.checks import prescription as checks
 
 REASON_CODES: Final = ("PRESCRIBER_DECISION", "PATIENT_REQUEST", "ERROR", "ADMINISTRATIVE")
-CHANNELS: Final = ("EMAIL", "SMS")
 
 _BOOLEAN: Final = {"type": "boolean"}
 _MOMENT: Final = {"type": "string", "format": "date-time"}
@@ -31,9 +31,9 @@ _DIAGNOSIS: Final = record(
 _MEDICATION: Final = record(
     {
         "product_code": text(64),
-        "quantity": {"type": "integer", "minimum": 1, "maximum": 9999},
+        "quantity": {"type": "integer", "minimum": 1, "maximum": checks.QUANTITY_MAX},
         "posology": text(500),
-        "duration_days": {"type": "integer", "minimum": 1, "maximum": 366},
+        "duration_days": {"type": "integer", "minimum": 1, "maximum": checks.DURATION_DAYS_MAX},
         "dose_amount": text(32, pattern=f"^{checks.DOSE_AMOUNT}$"),
         "dose_unit": text(32),
         "frequency": text(128),
@@ -123,7 +123,7 @@ VOID: Final = operation(
 RESEND: Final = operation(
     "Deliver a prescription again",
     scopes=("ehr:write",),
-    body={"channel": one_of(CHANNELS), "email_address": text(256)},
+    body={"channel": one_of(channels.ALL), "email_address": text(256)},
     required=("channel",),
     errors=(
         *("resource_not_found", "idempotency_key_reused", "prescription_not_issued", *_STATES[:2]),

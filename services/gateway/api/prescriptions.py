@@ -26,7 +26,7 @@ from services.gateway.api.context import (
 from services.gateway.api.routes import Direct
 from services.gateway.auth import links
 from services.gateway.auth.principal import Principal
-from services.gateway.checks import prescriber, prescription
+from services.gateway.checks import channels, prescriber, prescription
 from services.gateway.checks.fields import Form
 from services.gateway.checks.patient import EMAIL
 from services.gateway.checks.query import Query
@@ -34,7 +34,7 @@ from services.gateway.messages import by_the_clock, commands, ids, prescriptions
 from services.gateway.messages.answers import Answer, to_json
 from services.gateway.messages.commands import Asking
 from services.gateway.messages.errors import Entry, Problem
-from services.gateway.messages.requests import moment
+from services.gateway.messages.moments import moment
 from services.gateway.store import directory, issue, tenancy, views
 from shared import clock
 from shared import ids as new_ids
@@ -137,8 +137,7 @@ async def _patient(gateway: Gateway, caller: Principal, order: prescription.Orde
         async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
             return await directory.inline_patient(conn, caller.tenant_id, order.patient, now=now)
     except directory.PatientConflict:
-        message = "The document is on file with other names or birth date."
-        raise Problem.of([Entry("patient", "patient_conflict", message)]) from None
+        raise Problem.of([Entry("patient", *prescription.PATIENT_CONFLICT)]) from None
 
 
 async def read_prescription(
@@ -222,15 +221,13 @@ async def resend_prescription(
     one, now = (await find(gateway, caller, prescription_id)).prescription, clock.now()
     query.done()
     form = Form(body, query.checks)
-    channel = form.word("channel", described.CHANNELS, required=True)
-    if channel == "SMS":
-        form.fail("channel", "channel_not_configured", "This installation sends no SMS.")
+    channel = channels.read(form)
     address = form.text("email_address", limit=256, pattern=EMAIL)
     form.done()
     query.checks.settle()
     command = commands.resend(
         Asking(caller.caller(), id, caller.tenant_id, one.prescription_id, now),
-        channel=channel or described.CHANNELS[0],
+        channel=channel,
         email_address=address.lower() if address else None,
     )
     command = expected(command, request, _etag(one, by_the_clock.as_of(one, now)), one.version)

@@ -11,13 +11,12 @@ from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth import tokens
 from services.gateway.auth.principal import Principal
+from services.gateway.commands.asked import KEY_LENGTH_MAX
 from services.gateway.messages import ids
 from services.gateway.messages import requests as messages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.store import requests
-
-KEY_LENGTH_MAX: Final = 255
 
 router = APIRouter(tags=["Requests"], route_class=Direct)
 

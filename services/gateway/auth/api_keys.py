@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import math
 import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from uuid import UUID
 from contracts.message import Caller
 from services.gateway.auth import keys
 from services.gateway.auth.quotas import Quotas
+from services.gateway.auth.rights import ADMIN
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.provider_settings import ProviderSettings
 from services.gateway.settings import Settings
@@ -40,7 +40,6 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """How keys of each environment begin; one of another environment is none of ours."""
 _FORM: Final = re.compile(r"rcp_(live|stg|dev)_[A-Za-z0-9_-]{43}")
-ADMIN: Final = "admin"
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,7 @@ class Failures:
         """Raises Problem `rate_limited` for an address that has failed too often."""
         moments = self._by_address.get(address, deque())
         if len(moments) == FAILURES_MAX and moments[0] > now - FAILURE_SECONDS:
-            seconds = max(1, math.ceil(moments[0] + FAILURE_SECONDS - now))
-            raise Problem("rate_limited", headers={"Retry-After": str(seconds)})
+            raise Problem.later("rate_limited", moments[0] + FAILURE_SECONDS - now)
 
 
 class KeyDoor:

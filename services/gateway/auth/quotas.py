@@ -116,4 +116,4 @@ def _refused(held: _Held, limits: Mapping[str, int], now: datetime) -> Problem:
     """There is room again when the last of the full windows ends."""
     full = [window for window in WINDOWS if held.used[window] >= limits[window]] or ["minute"]
     seconds = max(_seconds_left(held, window, now) for window in full)
-    return Problem("rate_limited", headers={**_headers(held, limits, now), "Retry-After": str(seconds)})
+    return Problem.later("rate_limited", seconds, **_headers(held, limits, now))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import Final
 
@@ -33,4 +32,4 @@ def _admit(calls: deque[float], now: float, window: float, limit: int) -> None:
     if len(calls) >= limit:
         # The window has room when as many have left it as are too many for one more.
         leaves = calls[len(calls) - limit] + window - now
-        raise Problem("rate_limited", headers={"Retry-After": str(max(1, math.ceil(leaves)))})
+        raise Problem.later("rate_limited", leaves)

@@ -11,11 +11,10 @@ from contracts import prescription_codes as codes
 from contracts.values import DispensationLine, Product, Receipt
 from services.gateway.checks import verification
 from services.gateway.checks.fields import Checks, Form
+from services.gateway.checks.prescription import QUANTITY_MAX
 from services.gateway.checks.verification import Shown
 
 LINES_MAX: Final = 30
-QUANTITY_MAX: Final = 9999
-CODE_LENGTH: Final = 24
 CODE_TEXT_MAX: Final = 64
 CURRENCY: Final = r"[A-Z]{3}"
 SUBSTITUTION_REASONS: Final = ("OUT_OF_STOCK", "EMERGENCY", "ACTIVE_INGREDIENT", "OTHER")

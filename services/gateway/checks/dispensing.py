@@ -140,8 +140,7 @@ async def holder(
         own is None
         and await dispensing.count_misses(conn, asked.tenant_id, now=asked.now) >= dispensing.MISSES_MAX
     ):
-        wait = str(int(dispensing.MISSES_WINDOW.total_seconds()))
-        return Problem("code_attempts_exceeded", headers={"Retry-After": wait})
+        return Problem.later("code_attempts_exceeded", dispensing.MISSES_WINDOW.total_seconds())
     if found is None:
         await dispensing.add_miss(conn, asked.tenant_id, now=asked.now)
         return Problem("code_not_found")

@@ -6,10 +6,8 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from stdnum.es import dni, nie
-
 from services.gateway.checks.fields import Form
-from services.gateway.checks.patient import DOCUMENT_TYPES, EMAIL, PHONE, document
+from services.gateway.checks.patient import DOCUMENT_TYPES, EMAIL, PHONE, document, fits
 from services.gateway.messages import provider_settings
 from services.gateway.messages.doctors import ListedDoctor
 from services.gateway.store.doctors import KnownDoctor
@@ -73,7 +71,7 @@ def _document(form: Form, kind: str | None, number: str | None, country: str | N
     if number is None or kind not in ("DNI", "NIE"):
         return number
     plain = document(number)
-    if not (dni if kind == "DNI" else nie).is_valid(plain):
+    if not fits(kind, plain):
         form.fail("identity_document_value", "invalid_value", "Must have the check letter of its kind.")
     return plain
 

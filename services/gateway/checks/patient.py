@@ -96,6 +96,11 @@ def document(text: str) -> str:
     return "".join(letter for letter in text.upper() if letter.isalnum())
 
 
+def fits(kind: str | None, number: str) -> bool:
+    """Whether a number has the check letter that its kind demands, if it demands one."""
+    return not ((kind == "DNI" and not dni.is_valid(number)) or (kind == "NIE" and not nie.is_valid(number)))
+
+
 def _guardian(form: Form) -> Guardian | None:
     one = form.form("guardian")
     if one is None:
@@ -125,7 +130,7 @@ def _document_number(form: Form, kind: str | None, *, required: bool, alias: str
     if not number:
         form.fail("document_number", "invalid_format", "Must hold letters or digits.")
         return None
-    if (kind == "DNI" and not dni.is_valid(number)) or (kind == "NIE" and not nie.is_valid(number)):
+    if not fits(kind, number):
         form.fail("document_number", "invalid_value", "Must have the check letter of its kind.")
         return None
     return number

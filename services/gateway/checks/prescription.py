@@ -22,8 +22,14 @@ MEDICATIONS_MAX: Final = 30
 VALIDITY_MAX: Final = timedelta(days=366)
 ACKNOWLEDGEMENTS_MAX: Final = 100
 NOTES_MAX: Final = 2000
+QUANTITY_MAX: Final = 9999
+DURATION_DAYS_MAX: Final = 366
 DOSE_AMOUNT: Final = r"[0-9]{1,9}(\.[0-9]{1,6})?"
 NOBODY: Final = UUID(int=0)
+PATIENT_CONFLICT: Final = (
+    "patient_conflict",
+    "The document is on file with other names or birth date.",
+)
 DIAGNOSIS_TYPES: Final = ("CHIEF_COMPLAINT", "DIFFERENTIAL_DIAGNOSIS", "MEDICAL_DIAGNOSIS")
 # Known to the specification: some belong to v2 alone, the others have inner names that nobody published.
 V2_ONLY: Final = (
@@ -157,7 +163,7 @@ def _inline_patient(form: Form, inline: Form, found: Found, now: datetime) -> Pa
     if sent is None or found.patient is None:
         return sent
     if not same_person(sent, found.patient):
-        form.fail("patient", "patient_conflict", "The document is on file with other names or birth date.")
+        form.fail("patient", *PATIENT_CONFLICT)
     return found.patient
 
 
@@ -197,9 +203,9 @@ def _medication(one: Form, found: Found) -> ItemOrder | None:
     code = one.text("product_code", limit=64, required=True)
     if code is not None:
         _allowed(one, code, found)
-    quantity = one.integer("quantity", 1, 9999, required=True)
+    quantity = one.integer("quantity", 1, QUANTITY_MAX, required=True)
     posology = one.text("posology", limit=500, required=True)
-    duration_days = one.integer("duration_days", 1, 366)
+    duration_days = one.integer("duration_days", 1, DURATION_DAYS_MAX)
     dose_amount = one.text("dose_amount", limit=32, pattern=DOSE_AMOUNT)
     dose_unit = one.text("dose_unit", limit=32)
     frequency = one.text("frequency", limit=128)

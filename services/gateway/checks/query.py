@@ -12,6 +12,7 @@ from services.gateway.checks.fields import Checks, Form
 PAGE_LIMIT_DEFAULT: Final = 50
 PAGE_LIMIT_MAX: Final = 200
 PAGE_MAX: Final = 1_000_000
+PARAMETERS_MAX: Final = 50
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from contracts.values import Verification
+from services.gateway.checks import channels
 from services.gateway.checks.fields import Form
 from services.gateway.messages import ids
 from services.gateway.messages import one_time_passwords as words
@@ -21,7 +22,6 @@ from services.gateway.store.dispensing import Claim
 from services.gateway.store.one_time_passwords import OneTimePassword
 from shared.database import Connection
 
-CHANNELS: Final = ("EMAIL", "SMS")
 ID_MAX: Final = 64
 TOKEN: Final = "otp_verification_token"
 TOKEN_MAX: Final = 4096
@@ -60,9 +60,7 @@ def send(form: Form) -> SendRead:
     elif not form.has("beneficiary_id"):
         form.fail("beneficiary_id", "required", "Must be present.")
     form.text("sponsor_slug", limit=64)
-    channel = form.word("channel", CHANNELS, required=True)
-    if channel == "SMS":
-        form.fail("channel", "channel_not_configured", "This installation sends no SMS.")
+    channels.read(form)
     dispensation_id = form.id("dispensation_id", "dsp")
     form.done()
     form.checks.settle()

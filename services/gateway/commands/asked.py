@@ -18,7 +18,8 @@ from services.gateway.messages.requests import Asked
 
 WAIT_SECONDS_DEFAULT: Final = 10.0
 WAIT_SECONDS_MAX: Final = 60
-_KEY: Final = re.compile(r"[!-~]{1,255}")
+KEY_LENGTH_MAX: Final = 255
+KEY: Final = f"[!-~]{{1,{KEY_LENGTH_MAX}}}"
 _WAIT: Final = re.compile(r'wait\s*=\s*"?(\d{1,4})"?', re.IGNORECASE)
 # More digits than a readable body may have, so that no number is rounded.
 _EXACT: Final = Context(prec=64, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -90,9 +91,9 @@ def _key(request: HttpRequest) -> str | None:
     sent = request.headers.getlist("idempotency-key")
     if not sent:
         return None
-    if len(sent) == 1 and _KEY.fullmatch(sent[0]):
+    if len(sent) == 1 and re.fullmatch(KEY, sent[0]):
         return sent[0]
-    message = "Must be 1 to 255 visible ASCII characters, sent once."
+    message = f"Must be 1 to {KEY_LENGTH_MAX} visible ASCII characters, sent once."
     raise Problem("invalid_header", entries=[Entry("header.Idempotency-Key", "invalid_header", message)])
 
 

@@ -20,6 +20,7 @@ from contracts.record_commands import PutConsultation
 from services.gateway.auth.api_keys import KeyDoor, KeyHolder
 from services.gateway.auth.door import Door
 from services.gateway.auth.principal import Principal
+from services.gateway.auth.rights import WRITE
 from services.gateway.checks import fields
 from services.gateway.checks.delphos import consultations as checks
 from services.gateway.checks.delphos import reading
@@ -43,7 +44,6 @@ from shared.outbox import Outbox, pack, unpack
 from shared.records import Arrived, Record, Stored
 
 TOPIC: Final = "consultation-events-v1"
-PERMISSION: Final = "prescriptions:write"
 
 
 @dataclass
@@ -100,7 +100,7 @@ async def on_consultation(record: Arrived, conn: Connection, outbox: Outbox) -> 
         sender = await entrance.sender(record)
     except Problem as problem:
         raise Rejected(code=problem.code) from None
-    if not sender.may(PERMISSION):
+    if not sender.may(WRITE):
         raise Rejected(code="permission_denied", details={"client": sender.client})
     request = _request(record, sender)
     try:

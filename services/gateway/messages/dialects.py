@@ -11,7 +11,7 @@ from uuid import UUID
 from services.gateway.messages import ids
 from services.gateway.messages.delphos import refusals, words
 from services.gateway.messages.errors import Problem
-from services.gateway.messages.products import moment
+from services.gateway.messages.moments import moment
 
 
 @dataclass(frozen=True)

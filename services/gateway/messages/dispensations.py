@@ -12,10 +12,11 @@ from contracts.prescription_commands import (
     StartDispensation,
     UpdateDispensation,
 )
-from contracts.values import Dispensation, DispensationLine, DispensationStatus, Doctor, Patient, Prescription
+from contracts.values import Dispensation, DispensationLine, Doctor, Item, Patient, Prescription
 from services.gateway.messages import by_the_clock, ids, outcomes, prescriptions
 from services.gateway.messages.answers import Answer
-from services.gateway.messages.requests import Request, moment, moment_or_none
+from services.gateway.messages.moments import moment, moment_or_none
+from services.gateway.messages.requests import Request
 
 SHOWN_OF_DOCUMENT: Final = 3
 
@@ -32,9 +33,9 @@ def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, A
         "prescription_id": ids.spell("rx", prescription.prescription_id),
         "beneficiary_id": ids.spell("bnf", prescription.patient.patient_id),
         "sponsor_slug": None,
-        "pharmacy": pharmacy(claim),
+        "pharmacy": prescriptions.pharmacy(claim),
         "currency_code": claim.currency_code,
-        "products": [_line(prescription, claim, line) for line in claim.lines],
+        "products": [_line(prescription, line) for line in claim.lines],
         "patient": _patient(prescription.patient),
         "doctor": _doctor(prescription.doctor),
         "started_at": moment(claim.started_at),
@@ -51,14 +52,6 @@ def dispensation(prescription: Prescription, claim: Dispensation) -> dict[str, A
         "document_digital_signature": receipt.document_digital_signature if receipt else None,
         "provider_transaction_id": receipt.provider_transaction_id if receipt else None,
         "prescription_status": prescriptions.status(prescription),
-    }
-
-
-def pharmacy(claim: Dispensation) -> dict[str, Any]:
-    branch = claim.pharmacy.branch_id
-    return {
-        "provider_slug": claim.pharmacy.provider_slug,
-        "branch_id": None if branch is None else ids.spell("branch", branch),
     }
 
 
@@ -85,36 +78,31 @@ def code(prescription: Prescription) -> dict[str, Any]:
         "patient": _patient(prescription.patient),
         "doctor": _doctor(prescription.doctor),
         "products": [
-            {
-                "id": ids.spell("rxi", item.item_id),
-                "product_code": item.product.product_code if item.product else None,
-                "product_name": item.medication_name,
-                "posology": item.posology,
-                "prescribed_quantity": item.quantity,
-                "remaining_quantity": item.remaining_quantity,
-                "substitution_allowed": item.substitution_allowed,
-            }
+            {**_prescribed(item), "remaining_quantity": item.remaining_quantity}
             for item in prescription.items
         ],
         "dispensing_in_progress": by_the_clock.live(prescription) is not None,
     }
 
 
-def _line(prescription: Prescription, claim: Dispensation, line: DispensationLine) -> dict[str, Any]:
-    item = next(item for item in prescription.items if item.item_id == line.item_id)
-    remaining = line.remaining_quantity
-    if remaining is None and item.remaining_quantity is not None:
-        taken = line.quantity or 0
-        remaining = item.remaining_quantity - (taken if claim.status is DispensationStatus.STARTED else 0)
+def _prescribed(item: Item) -> dict[str, Any]:
+    """What a pharmacy is told of an item, whatever was dispensed of it."""
     return {
-        "id": ids.spell("rxi", line.item_id),
+        "id": ids.spell("rxi", item.item_id),
         "product_code": item.product.product_code if item.product else None,
         "product_name": item.medication_name,
-        "posology": item.posology,
+        "posology": item.instruction,
         "prescribed_quantity": item.quantity,
-        "quantity": line.quantity,
-        "remaining_quantity": remaining,
         "substitution_allowed": item.substitution_allowed,
+    }
+
+
+def _line(prescription: Prescription, line: DispensationLine) -> dict[str, Any]:
+    item = next(item for item in prescription.items if item.item_id == line.item_id)
+    return {
+        **_prescribed(item),
+        "quantity": line.quantity,
+        "remaining_quantity": line.remaining_quantity,
         "unit_price": line.price,
         "price": line.price,
         "taxes": line.taxes,
@@ -145,9 +133,8 @@ def masked(number: str | None) -> str | None:
 
 
 def _doctor(doctor: Doctor) -> dict[str, Any]:
-    names = (doctor.given_names, doctor.first_surname, doctor.second_surname)
     return {
-        "name": " ".join(name for name in names if name),
+        "name": doctor.full_name,
         "medical_board_registration": doctor.medical_board_registration,
     }
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contracts.values import Doctor
 from services.gateway.messages import ids
-from services.gateway.messages.products import moment
+from services.gateway.messages.moments import moment
 
 # Of the older registration request: they have one value here.
 _ALWAYS: Final = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -258,6 +259,11 @@ class Problem(Exception):
         count = len(entries)
         message = f"{count} check failed." if count == 1 else f"{count} checks failed."
         return cls(code, message, entries=entries, **members)
+
+    @classmethod
+    def later(cls, code: str, seconds: float, **headers: str) -> Problem:
+        """One that says when to come back: in whole seconds, at least one."""
+        return cls(code, headers={**headers, "Retry-After": str(max(1, math.ceil(seconds)))})
 
     def body(self, *, base_url: str, request_id: str) -> dict[str, Any]:
         """As RFC 9457 with the dialect's members; neither clinical text nor identity is ever in it."""

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from contracts.values import Coverage, FindingText, Item, KeyedFinding, NotEvaluated
+from contracts.values import Coverage, Item, KeyedFinding, NotEvaluated
 from services.gateway.messages import ids
-from services.gateway.messages.requests import moment_or_none
-
-LANGUAGE_DEFAULT = "en"
+from services.gateway.messages.moments import moment_or_none
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Reader:
         return [self._finding(one) | _acknowledgement(one) for one in found]
 
     def _finding(self, one: KeyedFinding) -> dict[str, Any]:
-        text = self._text(one.text)
+        text = one.said_in(self.language)
         places = [(place, line) for place, line in enumerate(self.lines) if line.item_id in one.item_ids]
         return {
             "finding_key": one.finding_key,
@@ -59,10 +57,6 @@ class Reader:
             "recommendation": text.recommendation,
             "source": one.source,
         }
-
-    def _text(self, texts: Mapping[str, FindingText]) -> FindingText:
-        found = texts.get(self.language) or texts.get(LANGUAGE_DEFAULT)
-        return found or next(iter(texts.values()), FindingText(description=""))
 
     def not_evaluated(self, left: Iterable[NotEvaluated]) -> list[dict[str, Any]]:
         return [

@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.values import Dispensation, DispensationLine, DispensationStatus, Item, Prescription, Status
 from services.gateway.messages import ids
-from services.gateway.messages.requests import moment
+from services.gateway.messages.moments import moment
 
 
 def render(prescription: Prescription, code: str | None) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ def _medication(prescription: Prescription, item: Item, code: str | None) -> dic
         "product_code": product.product_code if product else None,
         "product_name": item.medication_name,
         "quantity": item.quantity,
-        "posology": posology(item),
+        "posology": item.instruction,
         # Free text of the other dialect may be counted, but it is told as it was written (5.8).
         "duration_days": item.duration_days if item.duration is None else None,
         "dose_amount": item.dose_amount,
@@ -38,14 +38,6 @@ def _medication(prescription: Prescription, item: Item, code: str | None) -> dic
         "remaining_quantity": item.remaining_quantity if item.quantity is None else left,
         "prescription_item_dispensation_logs": _log(prescription, item, item_code),
     }
-
-
-def posology(item: Item) -> str | None:
-    """As it was sent; of an item of the other dialect its parts, joined."""
-    if item.posology is not None:
-        return item.posology
-    parts = (item.dosage, item.route, item.frequency, item.duration, item.instructions)
-    return ", ".join(part for part in parts if part) or None
 
 
 def _left(item: Item, dispensed: int) -> int:

@@ -14,7 +14,7 @@ from contracts.command_outcomes import (
 )
 from contracts.message import Command
 from contracts.values import Coverage, KeyedFinding, NotEvaluated
-from services.gateway.messages import dialects, findings, ids
+from services.gateway.messages import dialects, findings, ids, languages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import refusals
 from services.gateway.messages.errors import TABLE, Entry, Problem
@@ -104,7 +104,7 @@ def _safety(members: dict[str, Any], request: Request) -> dict[str, Any]:
     """All findings, worst first, and what was not evaluated, in the provider's language."""
     context = request.context or {}
     lines = [findings.Line(UUID(item_id), product) for item_id, product in context.get("lines", ())]
-    reader = findings.Reader(lines, context.get("language", findings.LANGUAGE_DEFAULT))
+    reader = findings.Reader(lines, context.get("language", languages.DEFAULT))
     found = [KeyedFinding.model_validate(one) for one in members.pop("findings", ())]
     checks = {check: Coverage.model_validate(one) for check, one in members.pop("coverage", {}).items()}
     left = [NotEvaluated.model_validate(one) for one in members.pop("not_evaluated", ())]

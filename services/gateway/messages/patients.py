@@ -9,7 +9,7 @@ from pydantic import Field
 
 from contracts.values import Patient
 from services.gateway.messages import ids
-from services.gateway.messages.products import moment
+from services.gateway.messages.moments import moment
 
 
 class ListedPatient(Patient):
@@ -26,12 +26,6 @@ def listed(patient: Patient) -> ListedPatient:
     return ListedPatient.model_construct(**{name: getattr(patient, name) for name in Patient.model_fields})
 
 
-def full_name(record: Patient) -> str | None:
-    """All parts of the name that are known."""
-    parts = (record.first_name, record.last_name, record.second_last_name)
-    return " ".join(part for part in parts if part) or None
-
-
 def facts(record: Patient) -> tuple[object, ...]:
     """What a safety check goes by."""
     return (record.date_of_birth, record.sex, record.allergies)
@@ -44,7 +38,7 @@ def same_person(one: Patient, other: Patient) -> bool:
     if not one.first_name or not other.first_name:
         return True
     if one.last_name is None or other.last_name is None:
-        return _folded(full_name(one)) == _folded(full_name(other))
+        return _folded(one.full_name) == _folded(other.full_name)
     return _parts(one) == _parts(other)
 
 
@@ -68,7 +62,7 @@ def patient(
         "first_name": record.first_name or None,
         "last_name": record.last_name,
         "second_last_name": record.second_last_name,
-        "full_name": full_name(record),
+        "full_name": record.full_name,
         "given_names": record.first_name or None,
         "surnames": surnames,
         "document_type": record.document_type,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,15 +13,15 @@ from contracts.values import (
     Diagnosis,
     Dispensation,
     Doctor,
-    Guardian,
     Patient,
     Prescription,
     Status,
 )
 from services.gateway.messages import by_the_clock, findings, ids, medications
 from services.gateway.messages.answers import Answer
+from services.gateway.messages.moments import moment, moment_or_none
 from services.gateway.messages.outcomes import answers
-from services.gateway.messages.requests import Request, moment, moment_or_none
+from services.gateway.messages.requests import Request
 
 ISSUED: Final = "PRESCRIPTION_ISSUED"
 PARTIALLY_DISPENSED: Final = "PRESCRIPTION_PARTIALLY_DISPENSED"
@@ -43,24 +42,8 @@ def path(prescription_id: UUID) -> str:
     return f"/ehr/v1/prescriptions/{ids.spell('rx', prescription_id)}"
 
 
-def ended_at(one: Prescription) -> datetime | None:
-    """When it came to its end, as its document tells; a cancelled completion takes the end back."""
-    match one.status:
-        case Status.CANCELLED:
-            return one.void.voided_at if one.void else None
-        case Status.EXPIRED:
-            return one.expired_at or one.valid_until
-        case Status.DISPENSED:
-            return one.dispensed_at
-    return None
-
-
-def partly_dispensed(prescription: Prescription) -> bool:
-    return any(item.dispensed_quantity > 0 for item in prescription.items)
-
-
 def status(prescription: Prescription) -> str:
-    if prescription.status is Status.SUBMITTED and partly_dispensed(prescription):
+    if prescription.status is Status.SUBMITTED and prescription.partly_dispensed:
         return PARTIALLY_DISPENSED
     return STATUS[prescription.status]
 
@@ -194,7 +177,7 @@ def patient(one: Patient) -> dict[str, Any]:
         "document_type": one.document_type,
         "document_number": one.document_number,
         "date_of_birth": one.date_of_birth.isoformat() if one.date_of_birth else None,
-        "guardian": _guardian(one.guardian) if one.guardian else None,
+        "guardian": one.guardian and one.guardian.model_dump(mode="json"),
         "sex": one.sex,
         "nationality_country_code": one.nationality_country_code,
         "passport_issuing_country": one.passport_issuing_country,
@@ -205,23 +188,12 @@ def patient(one: Patient) -> dict[str, Any]:
     }
 
 
-def _guardian(one: Guardian) -> dict[str, Any]:
-    return {
-        "first_name": one.first_name,
-        "last_name": one.last_name,
-        "second_last_name": one.second_last_name,
-        "document_type": one.document_type,
-        "document_number": one.document_number,
-    }
-
-
 def doctor(one: Doctor) -> dict[str, Any]:
     """The prescriber as they were at issue."""
-    names = (one.given_names, one.first_surname, one.second_surname)
     return {
         "doctor_id": ids.spell("doc", one.doctor_id),
         "medical_board_registration": one.medical_board_registration or one.medical_license_number,
-        "name": " ".join(name for name in names if name),
+        "name": one.full_name,
         "medical_license_number": one.medical_license_number,
         "specialty_name": one.main_specialty_name,
     }
@@ -242,16 +214,20 @@ def _allergy(one: Allergy) -> dict[str, Any]:
 
 
 def _dispensation(one: Dispensation) -> dict[str, Any]:
-    branch = one.pharmacy.branch_id
     return {
         "dispensation_id": ids.spell("dsp", one.dispensation_id),
         "status": one.status.value,
-        "pharmacy": {
-            "provider_slug": one.pharmacy.provider_slug,
-            "branch_id": None if branch is None else ids.spell("branch", branch),
-        },
+        "pharmacy": pharmacy(one),
         "started_at": moment(one.started_at),
         "completed_at": moment_or_none(one.completed_at),
+    }
+
+
+def pharmacy(claim: Dispensation) -> dict[str, Any]:
+    branch = claim.pharmacy.branch_id
+    return {
+        "provider_slug": claim.pharmacy.provider_slug,
+        "branch_id": None if branch is None else ids.spell("branch", branch),
     }
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from contracts.drug_catalog import CatalogueProduct
 
-LANGUAGES: Final = ("en", "es", "pt")
 TYPES: Final = ("MEDICATION", "LAB", "IMAGING", "PROCEDURE")
 
 
@@ -57,8 +55,3 @@ def diagnosis(code: str, description: str) -> dict[str, Any]:
         "description": description,
         "coding_system": "ICD-10",
     }
-
-
-def moment(at: datetime) -> str:
-    """A timestamp of a resource: UTC, to the second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

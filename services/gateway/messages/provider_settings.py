@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from contracts.values import Policy, Provider, Status
+from services.gateway.messages import languages
 
 VERSIONS: Final = frozenset({"v1", "v1.1", "v2"})
 REFUSABLE: Final = ("validated", "signed", "submitted")
@@ -167,7 +168,7 @@ def _set(text: str) -> frozenset[str]:
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "country": _letters(2),
-    "language": _word("en", "es", "pt"),
+    "language": _word(*languages.ALL),
     "time_zone": _zone,
     "currency": _letters(3),
     "safety_policy": _word("block", "advise"),

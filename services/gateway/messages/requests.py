@@ -10,7 +10,6 @@ from uuid import UUID
 
 import orjson
 
-from contracts.message import utc
 from services.gateway.messages import dialects
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.dialects import Dialect
@@ -108,12 +107,3 @@ def reused(holder: Request) -> Problem:
     if holder.dialect is dialects.DELPHOS:
         return Problem("idempotency_key_reused", request_id=holder.id)
     return Problem("idempotency_key_reused")
-
-
-def moment(at: datetime) -> str:
-    """A timestamp as resources show it: UTC, whole seconds, `Z`."""
-    return utc(at).isoformat(timespec="seconds")[:19] + "Z"
-
-
-def moment_or_none(at: datetime | None) -> str | None:
-    return None if at is None else moment(at)

@@ -37,11 +37,6 @@ PHARMACY_SCOPES: Final = (
     *("dispensing:read", "dispensing:write", "arc:read"),
     *("webhooks:read", "webhooks:write"),
 )
-SCOPES: Final = tuple(dict.fromkeys((*CLINIC_SCOPES, *PHARMACY_SCOPES, "arc:write")))
-PERMISSIONS: Final = (
-    *("prescriptions:read", "prescriptions:write", "prescriptions:sign"),
-    *("dispensing:write", "catalog:read", "admin"),
-)
 STATUSES: Final = ("ACTIVE", "PENDING_VERIFICATION", "SUSPENDED")
 
 

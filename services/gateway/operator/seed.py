@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from contracts.directory_events import PatientFactsChanged
-from services.gateway.auth import keys
+from services.gateway.auth import keys, rights
 from services.gateway.operator import icd10, provisioning
 from services.gateway.operator.invented import PHARMACIES, Clinic, PharmacyCompany, clinics, patients
 from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, Limits
@@ -123,7 +123,7 @@ class ClientLine(Line):
 
 def _key_lines(seeded: Sequence[Seeded]) -> tuple[Line, ...]:
     a, b, c = seeded[: LIMITED + 1]
-    everything = provisioning.PERMISSIONS
+    everything = rights.PERMISSIONS
     return (
         Line("RECEPTA_API_KEY", a.tenant_id, everything),
         Line("RECEPTA_API_KEY_READ", a.tenant_id, ("prescriptions:read",)),

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from contracts.values import Doctor
+from services.gateway.auth import rights
 from services.gateway.messages import ids, provider_settings
 from services.gateway.operator import icd10, provisioning, rebuilding, rotation, seed
 from services.gateway.operator.provisioning import Limits
@@ -113,7 +114,7 @@ def _credentials(words: Words) -> None:
     )
     one.add_argument("tenant")
     one.add_argument("client_id")
-    one.add_argument("--scope", action="append", required=True, choices=provisioning.SCOPES)
+    one.add_argument("--scope", action="append", required=True, choices=rights.SCOPES)
     one.add_argument("--doctor", help="bind it to the doctor of this id (doc_…)")
     one.add_argument("--branch", help="bind it to the branch of this slug")
     one.add_argument("--per-minute", type=int, default=Limits.per_minute)
@@ -128,7 +129,7 @@ def _credentials(words: Words) -> None:
     )
     one.add_argument("tenant")
     one.add_argument("name")
-    one.add_argument("--permission", action="append", required=True, choices=provisioning.PERMISSIONS)
+    one.add_argument("--permission", action="append", required=True, choices=rights.PERMISSIONS)
     one.add_argument("--days", type=int, help="how many days it is valid; without it, until it is revoked")
     one = _word(words, "list-keys", "list the API keys of a provider, never the keys themselves", _list_keys)
     one.add_argument("tenant")

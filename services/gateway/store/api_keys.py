@@ -1,4 +1,4 @@
-"""API keys of the second dialect, and how many calls each tenant has made; read as the owner."""
+"""API keys of the second dialect: whose they are, what they allow, and how often they were used."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def opened(record: bytes, tenant_id: UUID, patient_id: UUID) -> ListedPatient:
 
 
 def _sealed(tenant_id: UUID, patient: ListedPatient) -> bytes:
-    return at_rest.PATIENT.seal(patient.model_dump_json().encode(), tenant_id, patient.patient_id)
+    return at_rest.PATIENT.seal(patient.to_json(), tenant_id, patient.patient_id)
 
 
 def _patient(tenant_id: UUID, row: Record) -> KnownPatient:

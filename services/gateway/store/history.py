@@ -47,7 +47,7 @@ async def keep(conn: Connection, told: Sequence[Told], generation: Generation = 
         [one.entry.revision for one in told],
         [one.entry.what for one in told],
         [
-            at_rest.HISTORY.seal(_json(one.entry), one.tenant_id, one.prescription_id, one.entry.revision)
+            at_rest.HISTORY.seal(one.entry.to_json(), one.tenant_id, one.prescription_id, one.entry.revision)
             for one in told
         ],
     )
@@ -103,7 +103,3 @@ async def page(
         if row["entry"] is not None
     ]
     return Page(tuple(map(HistoryEntry.model_validate_json, entries)), rows[0]["total"], rows[0]["complete"])
-
-
-def _json(entry: HistoryEntry) -> bytes:
-    return entry.__pydantic_serializer__.to_json(entry)

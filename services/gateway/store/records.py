@@ -31,7 +31,7 @@ async def keep_consultations(
                 one.tenant_id,
                 one.consultation_id,
                 one.version,
-                at_rest.CONSULTATION.seal(one.model_dump_json().encode(), one.tenant_id, one.consultation_id),
+                at_rest.CONSULTATION.seal(one.to_json(), one.tenant_id, one.consultation_id),
             )
             for one in consultations
         ],

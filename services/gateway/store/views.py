@@ -10,7 +10,6 @@ from uuid import UUID
 
 from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock, provider_settings
-from services.gateway.messages.prescriptions import partly_dispensed
 from services.gateway.store import at_rest
 from services.gateway.store.generations import SHOWN, Generation
 from services.gateway.store.reading import TENANT, reading
@@ -95,14 +94,17 @@ async def keep(
         [one.revision for one in prescriptions],
         [one.version for one in prescriptions],
         [one.status.value for one in prescriptions],
-        [partly_dispensed(one) for one in prescriptions],
+        [one.partly_dispensed for one in prescriptions],
         [one.expires_at if one else None for one in held],
         [one.prescription_code for one in prescriptions],
         [one.patient.patient_id for one in prescriptions],
         [one.doctor.doctor_id for one in prescriptions],
         [one.created_at for one in prescriptions],
         [one.valid_until for one in prescriptions],
-        [at_rest.PRESCRIPTION.seal(_json(one), one.tenant_id, one.prescription_id) for one in prescriptions],
+        [
+            at_rest.PRESCRIPTION.seal(one.to_json(), one.tenant_id, one.prescription_id)
+            for one in prescriptions
+        ],
         [one.origin for one in prescriptions],
         [one.consultation_id for one in prescriptions],
     )
@@ -141,12 +143,11 @@ async def _keep_dispensations(
                 one.started_at,
                 one.expires_at,
                 at_rest.DISPENSATION.seal(
-                    _json(for_pharmacy(prescription, one)), one.pharmacy.tenant_id, one.dispensation_id
+                    for_pharmacy(prescription, one).to_json(), one.pharmacy.tenant_id, one.dispensation_id
                 ),
                 prescription.patient.patient_id,
             )
             for prescription, one in dispensed
-            if one.source == "dispensing"
         ],
     )
 
@@ -187,10 +188,6 @@ def for_pharmacy(prescription: Prescription, dispensation: Dispensation) -> Pres
 def opened(state: bytes, tenant_id: UUID, prescription_id: UUID) -> Prescription:
     """A prescription as `prescription_view.state` holds it. Raises Tampered."""
     return Prescription.model_validate_json(at_rest.PRESCRIPTION.open(state, tenant_id, prescription_id))
-
-
-def _json(prescription: Prescription) -> bytes:
-    return prescription.__pydantic_serializer__.to_json(prescription)
 
 
 async def find(

@@ -4,21 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from services.prescription.domain import checking, editing, safety
+from services.prescription.domain import checking, editing, safety, waiting
 from services.prescription.domain.history import Action, Change, Note, Occasion
 from services.prescription.domain.items import Item
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Refused
-from services.prescription.domain.requests import Rival
+from services.prescription.domain.requests import Rival, over
 from services.prescription.domain.safety import AskedWith, Verdict
 
 RIVALS_MAX: Final = 1_000
-
-
-def at_most(items: Sequence[object], items_max: int) -> None:
-    """Raise Refused where there are more lines than the provider lets one prescription have."""
-    if len(items) > items_max:
-        raise Refused("items_limit", f"At most {items_max} items.")
 
 
 def begin(
@@ -64,7 +58,7 @@ def checked(
 def too_late(prescription: Prescription, occasion: Occasion) -> bool:
     """Whether its time was over before it was checked."""
     issue = prescription.issue
-    return issue is not None and issue.deadline is not None and occasion.at >= issue.deadline
+    return issue is not None and over(issue.deadline, occasion.at)
 
 
 def joined(prescription: Prescription, rival: Rival) -> Prescription:
@@ -87,7 +81,7 @@ def exists(prescription: Prescription) -> Refused:
 
 def unchecked() -> Refused:
     """The refusal of a draft that could not be checked: without findings it would read as harmless."""
-    return Refused("safety_check_failed", "The safety check has not answered in time.")
+    return Refused(*waiting.FAILED)
 
 
 def _without_link(prescription: Prescription, item: Item, occasion: Occasion) -> Prescription:

@@ -8,7 +8,7 @@ from typing import Final, Self
 from uuid import UUID
 
 from services.prescription.domain.items import Item, Wording, worded
-from services.prescription.domain.refusal import Failing, Refused, read_as, refuse_if
+from services.prescription.domain.refusal import Failing, Refused, read_as, refuse_if, unresolved
 
 
 class ConsultationStatus(StrEnum):
@@ -116,7 +116,7 @@ def completed(consultation: Consultation | None) -> Consultation:
 def unfit(consultation: Consultation | None, patient_id: UUID | None) -> list[Failing]:
     """What is wrong with a consultation that a request names; None: it is not there, its patient neither."""
     if consultation is None:
-        return [Failing("consultation_id", "unknown_reference", "There is nothing with this id.")]
+        return unresolved({"consultation_id": "unknown_reference"})
     return mismatch(consultation, patient_id) if patient_id else []
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.prescription import WORDS, Prescription
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
 from services.prescription.domain.state_table import Status
 
@@ -15,10 +15,7 @@ _HOUR: Final = timedelta(hours=1)
 # What somebody may look at, in the words of the commands, and what the history calls it.
 LOOKS: Final = {"pdf_downloaded": Action.PDF_DOWNLOADED, "code_lookup": Action.CODE_LOOKED_UP}
 
-_NOT_SENT: Final = {
-    Status.CANCELLED: ("prescription_voided", "The prescription was voided."),
-    Status.EXPIRED: ("prescription_expired", "The prescription has expired."),
-}
+_NOT_SENT: Final = {Status.CANCELLED: WORDS["R4"], Status.EXPIRED: WORDS["R5"]}
 
 
 def resend(prescription: Prescription, *, address: str | None, occasion: Occasion) -> Prescription:

@@ -44,13 +44,6 @@ class OtpPolicy(StrEnum):
     ALWAYS = "always"
 
 
-# What a pharmacy may give as the reason for taking a dispensation back.
-VOID_REASONS: Final = frozenset(
-    {"DISPENSING_ERROR", "WRONG_PRODUCT_IDENTIFICATION", "WRONG_CONTAINERS_QUANTITY", "SUBSTITUTION_VOID"}
-    | {"WRONG_PATIENT_IDENTIFICATION", "PRESCRIBER_INDICATION", "REFUND"}
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pharmacy:
     """A branch of a pharmacy company (its tenant); without a branch, the company as such."""

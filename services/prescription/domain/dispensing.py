@@ -9,7 +9,6 @@ from uuid import UUID
 from services.prescription.domain import lines as line_rules
 from services.prescription.domain import verifying
 from services.prescription.domain.dispensation import (
-    VOID_REASONS,
     Dispensation,
     DispensationStatus,
     DispensingTerms,
@@ -319,10 +318,8 @@ def _amount(claim: Dispensation, receipt: Receipt) -> list[Failing]:
 
 
 def _void_reason(claim: Dispensation, void_reason: str | None) -> list[Failing]:
-    if void_reason is None:
-        return [Failing("void_reason", "required", "Is required.")] if claim.counts else []
-    if void_reason not in VOID_REASONS:
-        return [Failing("void_reason", "invalid_value", "Not one of the reasons.")]
+    if void_reason is None and claim.counts:
+        return [Failing("void_reason", "required", "Is required.")]
     return []
 
 

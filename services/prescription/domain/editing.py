@@ -9,7 +9,7 @@ from uuid import UUID
 from services.prescription.domain.history import Action, Change, Note, Occasion, changes
 from services.prescription.domain.items import SAFETY_RELEVANT, Item, changed_fields
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Detail, Failing, Refused, refuse_if
+from services.prescription.domain.refusal import Detail, Failing, Refused, missing, refuse_if
 from services.prescription.domain.state_table import Move, Status
 
 ITEMS_MAX: Final = 30
@@ -46,12 +46,12 @@ def change_metadata(
     changed = replace(prescription, notes=notes, valid_until=valid_until, prescription_type=prescription_type)
     said = changes(prescription, changed, "notes", "valid_until", "prescription_type")
     names = {one.field for one in said}
-    if "valid_until" in names and valid_until is not None and valid_until <= occasion.at:
-        refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
+    if "valid_until" in names and valid_until is not None:
+        _in_future(valid_until, occasion)
     if not names:
         return prescription
     if "prescription_type" in names:
-        changed = _other_content(changed)
+        changed = other_content(changed)
     return prescription.becomes(changed, occasion, Note(action=Action.METADATA_CHANGED, changes=said))
 
 
@@ -69,8 +69,7 @@ def add_item(
     """One more line, after all others; `item` has been looked up in the catalogue."""
     prescription.admit(Move.EDIT)
     refuse_if(_unknown_product(item))
-    if len(prescription.items) >= items_max:
-        raise Refused("items_limit", f"At most {items_max} items.")
+    at_most(len(prescription.items) + 1, items_max)
     item = replace(
         item,
         position=1 + max(prescription.last_position, *(one.position for one in prescription.items), 0),
@@ -103,6 +102,12 @@ def change_item(prescription: Prescription, item: Item, *, occasion: Occasion) -
     items = tuple(item if one.id == item.id else one for one in prescription.items)
     note = Note(action=Action.ITEM_CHANGED, was=before, item=item)
     return _with_items(prescription, items, note, occasion, safety_relevant=safety_relevant)
+
+
+def at_most(items: int, items_max: int) -> None:
+    """Raise Refused where there would be more lines than the provider lets one prescription have."""
+    if items > items_max:
+        raise Refused("items_limit", f"At most {items_max} items.")
 
 
 def remove_item(prescription: Prescription, item_id: UUID, *, occasion: Occasion) -> Prescription:
@@ -144,10 +149,8 @@ def validate(prescription: Prescription, *, valid_until: datetime | None, occasi
     """Approved, and valid until then."""
     target = prescription.admit(Move.TO_VALIDATED, asked_for=Status.VALIDATED)
     if valid_until is None:
-        missing = Failing("valid_until", "missing", "Is required.")
-        raise Refused("validation_failed", missing.message, errors=(missing,))
-    if valid_until <= occasion.at:
-        refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
+        raise missing("valid_until")
+    _in_future(valid_until, occasion)
     changed = replace(prescription, status=target.status, valid_until=valid_until)
     note = Note(action=Action.STATUS_CHANGED, changes=changes(prescription, changed, "valid_until"))
     return prescription.becomes(changed, occasion, note)
@@ -157,6 +160,11 @@ def refuse_target(prescription: Prescription, target: Status) -> NoReturn:
     """`draft` and `expired` are names of statuses that nobody can ask for."""
     prescription.admit(Move.TO_DRAFT_OR_EXPIRED, asked_for=target)
     raise AssertionError("the table lets somebody ask for a status that is never asked for")
+
+
+def _in_future(valid_until: datetime, occasion: Occasion) -> None:
+    if valid_until <= occasion.at:
+        refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
 
 
 def _has_items(prescription: Prescription) -> None:
@@ -180,9 +188,9 @@ def _with_items(
     safety_relevant: bool = True,
 ) -> Prescription:
     changed = replace(prescription, items=items)
-    return prescription.becomes(_other_content(changed) if safety_relevant else changed, occasion, note)
+    return prescription.becomes(other_content(changed) if safety_relevant else changed, occasion, note)
 
 
-def _other_content(changed: Prescription) -> Prescription:
+def other_content(changed: Prescription) -> Prescription:
     """What was checked, or is being checked, is no longer what it says."""
     return replace(changed, content_version=changed.content_version + 1, check_asked=None)

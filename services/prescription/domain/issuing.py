@@ -7,6 +7,7 @@ from services.prescription.domain import assembling, checking, editing, safety, 
 from services.prescription.domain.history import Action, Note, Occasion
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
+from services.prescription.domain.requests import over
 from services.prescription.domain.safety import AskedWith, Finding, SafetyPolicy, Verdict
 from services.prescription.domain.signature import Seal
 from services.prescription.domain.state_table import Column
@@ -78,10 +79,10 @@ def gave_up() -> Refused:
 
 def _too_late(prescription: Prescription, now: Occasion) -> Refused | None:
     issue = prescription.issue
-    if issue is not None and issue.deadline is not None and now.at >= issue.deadline:
+    if issue is not None and over(issue.deadline, now.at):
         return gave_up()
     if prescription.valid_until is None or prescription.valid_until <= now.at:
-        return Refused("prescription_expired", "Its validity is over.")
+        return signing.expired()
     return None
 
 

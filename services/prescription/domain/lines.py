@@ -1,14 +1,11 @@
 """Whether what a pharmacy wants to hand over fits what was prescribed, line by line."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from services.prescription.domain.dispensation import Dispensation, Line, SubstitutionPolicy
 from services.prescription.domain.items import Item
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing
-
-LINES_MAX: Final = 30
 
 
 def everything_left(prescription: Prescription) -> tuple[Line, ...]:

@@ -15,6 +15,7 @@ from contracts.drug_names import (
     resolve_item,
     strengths,
 )
+from services.prescription.domain import editing
 from services.prescription.domain.history import Action, Note, Occasion
 from services.prescription.domain.items import Item, Product
 from services.prescription.domain.prescription import Prescription
@@ -63,22 +64,17 @@ def resolved_again(prescription: Prescription, items: Iterable[Item], occasion: 
     """What another catalogue makes of its lines, while they may change; the same where it says the same."""
     if not prescription.cell(Move.EDIT).accepted:
         return prescription
-    content_version = prescription.content_version + 1
     known = {one.id: one for one in prescription.items}
     changed = {
-        one.id: replace(one, updated_at=occasion.at, changed_in=content_version)
+        one.id: replace(one, updated_at=occasion.at, changed_in=prescription.content_version + 1)
         for one in items
         if not _says_the_same(known[one.id], one)
     }
     if not changed:
         return prescription
     notes = (Note(action=Action.ITEM_CHANGED, was=known[id], item=one) for id, one in changed.items())
-    edited = replace(
-        prescription,
-        items=tuple(changed.get(one.id, one) for one in prescription.items),
-        content_version=content_version,
-        check_asked=None,
-    )
+    items = tuple(changed.get(one.id, one) for one in prescription.items)
+    edited = editing.other_content(replace(prescription, items=items))
     return prescription.becomes(edited, occasion, *notes)
 
 

@@ -13,6 +13,11 @@ ENTRY_WORDS: Final = frozenset(
     | {"out_of_range", "too_long", "too_many", "duplicate", "conflicting_fields"}
 )
 
+_UNRESOLVED: Final = {
+    "unknown_reference": "There is nothing with this id.",
+    "inactive_reference": "Is not active at present.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Failing:
@@ -22,6 +27,11 @@ class Failing:
     code: str
     message: str
     details: Mapping[str, Detail] = field(default_factory=dict)
+
+
+def unresolved(told: Mapping[str, str]) -> list[Failing]:
+    """What a request names and may not, by its path, with the code that says why."""
+    return [Failing(path, code, _UNRESOLVED[code]) for path, code in told.items()]
 
 
 class Refused(Exception):
@@ -42,6 +52,12 @@ class Refused(Exception):
         self.details: Mapping[str, Detail] = details or {}
         self.errors = errors
         self.cell = cell
+
+
+def missing(path: str) -> Refused:
+    """The refusal of a step without a field that it demands."""
+    message = "Is required."
+    return Refused("validation_failed", message, errors=(Failing(path, "missing", message),))
 
 
 def read_as(version: int | None, expected: int | None) -> None:

@@ -1,13 +1,27 @@
 """Requests that a prescription keeps until they can be answered: an issue, a signature, a check."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.safety import SafetyPolicy
 from services.prescription.domain.signature import Signature
+
+# How long a request is worked at that brings no deadline of its own.
+PATIENCE: Final = timedelta(minutes=15)
+
+
+def until(deadline: datetime | None, at: datetime) -> datetime:
+    """When a request is given up that was taken up at this moment."""
+    return deadline or at + PATIENCE
+
+
+def over(deadline: datetime | None, now: datetime) -> bool:
+    """Whether the time of a request has run out; whoever asked has been told to ask again."""
+    return deadline is not None and now >= deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +65,12 @@ class Issue:
     policy: SafetyPolicy
     shown: Shown = Shown.RELEASED
     rivals: tuple[Rival, ...] = ()
+
+    @property
+    def request_id(self) -> UUID:
+        """The request that is answered at its end; nobody issues without one."""
+        assert self.occasion.request_id is not None
+        return self.occasion.request_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

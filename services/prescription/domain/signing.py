@@ -9,7 +9,7 @@ from services.prescription.domain import safety
 from services.prescription.domain.history import Action, Change, Note, Occasion, changes
 from services.prescription.domain.prescription import Prescription, Said, Say
 from services.prescription.domain.refusal import Detail, Failing, Refused
-from services.prescription.domain.requests import SignRequest
+from services.prescription.domain.requests import SignRequest, over
 from services.prescription.domain.signature import Seal, Signature, SignatureStatus
 from services.prescription.domain.state_table import Column, Move, Status
 
@@ -74,7 +74,6 @@ def blocked(prescription: Prescription) -> Refused | None:
         "prescription_id": str(prescription.id),
         "interaction_count": len(blocking),
         "interactions": interactions,
-        "message": message,
     }
     return Refused("unacknowledged_interactions", message, details=details)
 
@@ -90,7 +89,7 @@ def objection(prescription: Prescription, now: Occasion, *, signer_active: bool)
     if not signer_active:
         return _failed(SIGNER_INACTIVE)
     if prescription.past_validity(now.at):
-        return _expired()
+        return expired()
     return blocked(prescription)
 
 
@@ -176,7 +175,7 @@ def after_failure(
 def give_up(prescription: Prescription, now: datetime) -> Prescription:
     """End an attempt whose deadline has come; too early, or without a deadline, nothing changes."""
     request = prescription.sign_request
-    if request is None or request.deadline is None or now < request.deadline:
+    if request is None or not over(request.deadline, now):
         return prescription
     assert prescription.signature is not None
     occasion = replace(request.occasion, at=now)
@@ -233,10 +232,11 @@ def awaited(prescription: Prescription) -> int | None:
 
 def _still_valid(prescription: Prescription, occasion: Occasion) -> None:
     if prescription.past_validity(occasion.at):
-        raise _expired()
+        raise expired()
 
 
-def _expired() -> Refused:
+def expired() -> Refused:
+    """The refusal of what would begin to count after `valid_until`."""
     return Refused("prescription_expired", "Its validity is over.")
 
 

@@ -1,6 +1,6 @@
 """The steps of a prescription's life that are asked for one at a time, and what else may forbid each."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from uuid import UUID
 from services.prescription.domain import editing, signing
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Failing, Refused, refuse_if
+from services.prescription.domain.refusal import Failing, Refused, missing, refuse_if, unresolved
 from services.prescription.domain.requests import SignRequest
 from services.prescription.domain.state_table import Move, Status
 
@@ -39,6 +39,22 @@ class Conditions:
             )
 
 
+def unnamable(
+    told: Mapping[str, str], people: Mapping[str, UUID | None], suspended: Collection[UUID]
+) -> tuple[Failing, ...]:
+    """Who of some people cannot be named: whom the directory tells of, and doctors who are suspended.
+
+    One person is told of once, at the first of their places.
+    """
+    failing = dict(told)
+    met: set[UUID | None] = set()
+    for path, id in people.items():
+        if id in suspended and id not in met:
+            failing.setdefault(path, "inactive_reference")
+        met.add(id)
+    return tuple(unresolved(failing))
+
+
 def validate(
     prescription: Prescription, *, valid_until: datetime | None, conditions: Conditions, occasion: Occasion
 ) -> Prescription:
@@ -61,8 +77,7 @@ def sign(
     """Begin the signature of one who may sign; what the safety check may forbid is looked at later."""
     prescription.admit(Move.TO_SIGNED, asked_for=Status.SIGNED)
     if signed_by is None:
-        missing = Failing("signed_by", "missing", "Is required.")
-        raise Refused("validation_failed", missing.message, errors=(missing,))
+        raise missing("signed_by")
     refuse_if([*conditions.references, *_signer(prescription, signed_by, conditions)])
     begun = signing.begin(prescription, signed_by=signed_by, occasion=occasion, request=request)
     conditions.admit(Status.SIGNED)

@@ -4,15 +4,14 @@ from dataclasses import replace
 from typing import Final
 
 from services.prescription.domain.history import Action, Note, Occasion
-from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.prescription import WORDS, Prescription
 from services.prescription.domain.refusal import Refused
-from services.prescription.domain.requests import Answer, Waiting
+from services.prescription.domain.requests import Answer, Waiting, over
 from services.prescription.domain.state_table import Move
 
 WAITING_MAX: Final = 50
 
 FAILED: Final = ("safety_check_failed", "The safety check has not answered in time.")
-OVERTAKEN: Final = ("terminal_state", "The prescription has come to its end.")
 
 
 def joined(prescription: Prescription, waiting: Waiting) -> Prescription:
@@ -32,7 +31,7 @@ def overtaken(prescription: Prescription) -> Prescription:
     """What has come to its end is checked no more; elsewhere they go on waiting."""
     if not prescription.waiting or prescription.cell(Move.ASK_CHECK).accepted:
         return prescription
-    told = tuple(Answer(one, OVERTAKEN) for one in prescription.waiting)
+    told = tuple(Answer(one, WORDS["Z"]) for one in prescription.waiting)
     return replace(prescription, waiting=(), answers=(*prescription.answers, *told))
 
 
@@ -41,7 +40,7 @@ def given_up(prescription: Prescription, occasion: Occasion) -> Prescription:
 
     A signature that waits for the same check has a time of its own.
     """
-    late = tuple(one for one in prescription.waiting if one.deadline <= occasion.at)
+    late = tuple(one for one in prescription.waiting if over(one.deadline, occasion.at))
     if not late:
         return prescription
     rest = tuple(one for one in prescription.waiting if one not in late)

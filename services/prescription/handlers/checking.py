@@ -7,22 +7,20 @@ from contracts.drafting_commands import AcknowledgeFindings, CheckSafety
 from contracts.safety_check_events import KnowledgeBaseUpdated, SafetyCheckCompleted
 from services.prescription import store
 from services.prescription.commands import carry_out, keep_hidden, question, refuse_issue, take_up
-from services.prescription.domain import assembling, checking, signing
+from services.prescription.domain import assembling, checking, signing, steps
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import patient as patients
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Failing
+from services.prescription.domain.requests import until
 from services.prescription.domain.safety import KeyMaker, Verdict, still_blocking
 from services.prescription.handlers import consultations, issuing, signatures
 from services.prescription.handlers.registry import handlers
-from services.prescription.messages import drafts, reading, telling
+from services.prescription.messages import reading, telling
 from shared import clock, ids
 from shared.database import Connection
 from shared.outbox import Outbox
 
-# How long a request waits that brings no deadline of its own.
-WAITING_MAX: Final = timedelta(minutes=15)
 # A process with the last knowledge base may still answer: by then it has been replaced.
 OTHER_KNOWLEDGE_AFTER: Final = timedelta(minutes=1)
 # The same where somebody waits for a signature.
@@ -38,7 +36,7 @@ async def check_safety(command: CheckSafety, conn: Connection, outbox: Outbox) -
         asked.prescription,
         patient.asked_with(asked.prescription),
         asked.now,
-        deadline=command.deadline or asked.now.at + WAITING_MAX,
+        deadline=until(command.deadline, asked.now.at),
         knowledge_base=store.knowledge_base(conn),
     )
     to_ask = await question(conn, asked.prescription, after, patient, asked.now)
@@ -51,15 +49,14 @@ async def check_safety(command: CheckSafety, conn: Connection, outbox: Outbox) -
 async def acknowledge_findings(command: AcknowledgeFindings, conn: Connection, outbox: Outbox) -> None:
     """A doctor answers for findings: they forbid nothing any more."""
     asked = take_up(conn, command, named=lambda one: checking.findings_named(one, command.finding_ids))
-    failing = drafts.unresolved(command.unresolved)
-    if not failing and await store.suspended(conn, command.tenant_id, [command.acknowledged_by]):
-        failing = [Failing("acknowledged_by", "inactive_reference", "May not sign at present.")]
+    suspended = await store.suspended(conn, command.tenant_id, [command.acknowledged_by])
+    people = {"acknowledged_by": command.acknowledged_by}
     after = checking.acknowledge(
         asked.prescription,
         command.finding_ids,
         doctor_id=command.acknowledged_by,
         reason=command.reason,
-        failing=failing,
+        failing=steps.unnamable(reading.references(command.unresolved), people, suspended),
         occasion=asked.now,
     )
 

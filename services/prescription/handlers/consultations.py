@@ -7,18 +7,20 @@ from services.prescription import store
 from services.prescription.commands import (
     carry_out,
     keep_hidden,
+    keep_patient,
     note_prescribed,
     patient_as_told,
     question,
+    take_in,
     unfit_consultation,
     wind,
 )
-from services.prescription.domain import assembling, consultation
+from services.prescription.domain import assembling, consultation, editing
 from services.prescription.domain.consultation import Consultation
 from services.prescription.domain.history import Change, Occasion
 from services.prescription.domain.patient import Patient
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Refused, refuse_if
+from services.prescription.domain.refusal import refuse_if, unresolved
 from services.prescription.domain.requests import Rival
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, records, telling
@@ -36,7 +38,7 @@ async def put_consultation(command: PutConsultation, conn: Connection, outbox: O
         before,
         records.consultation(command, now.at),
         expected_version=command.expected_version,
-        failing=drafts.unresolved(command.unresolved),
+        failing=unresolved(reading.references(command.unresolved)),
     )
 
     if after is not before:
@@ -51,9 +53,7 @@ async def create_from_consultation(command: CreateFromConsultation, conn: Connec
 
     Whoever comes while it is hidden hears what became of it; whoever comes later, that it is there.
     """
-    now = reading.in_time(command, clock.now())
-    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
-        raise Refused("internal_error", "There is a prescription with this id.")
+    now = take_in(conn, command)
     found = consultation.completed(store.consultation(conn, command.tenant_id, command.consultation_id))
     made = store.made_from(conn, command.tenant_id, found.id)
     if made and made[0].hidden:
@@ -63,8 +63,7 @@ async def create_from_consultation(command: CreateFromConsultation, conn: Connec
         raise assembling.exists(made[0])
     draft, patient, to_ask = await _assembled(command, found, conn, now)
 
-    if patient is not store.patient(conn, draft.tenant_id, draft.patient_id):
-        store.save_patient(conn, patient)
+    keep_patient(conn, patient)
     store.add(conn, draft)
     wind(conn, None, draft)
     outbox.announce(*to_ask)
@@ -73,13 +72,12 @@ async def create_from_consultation(command: CreateFromConsultation, conn: Connec
 def show(conn: Connection, outbox: Outbox, before: Prescription, checked: Prescription) -> None:
     """Let all see a draft that has been checked: whoever asked for it first has it, the others hear of it."""
     assert before.issue is not None
-    assert before.issue.occasion.request_id is not None
     too_late = assembling.exists(checked)
 
     whole = carry_out(conn, outbox, before, checked)
     note_prescribed(conn, outbox, checked)
     outbox.announce(
-        telling.succeeded(whole, before.issue.occasion.request_id),
+        telling.succeeded(whole, before.issue.request_id),
         *telling.rivals_refused(before, too_late, checked.updated_at),
     )
 
@@ -96,7 +94,7 @@ async def _assembled(
     unfit = unfit_consultation(conn, command)
     refuse_if([*drafts.people_missing(command), *unfit, *consultation.nothing_to_prescribe(found)])
     lines = found.lines(command.prescription_id)
-    assembling.at_most(lines, command.policy.max_medications)
+    editing.at_most(len(lines), command.policy.max_medications)
     empty = drafts.draft_from_consultation(command, now.at)
     patient = patient_as_told(conn, empty)
     items = await store.resolve_items(conn, lines, country=command.provider.country)

@@ -7,14 +7,14 @@ from services.prescription.commands import (
     carry_out,
     checked_again,
     patient_as_told,
+    take_in,
     take_up,
     unfit_consultation,
 )
 from services.prescription.domain import editing
-from services.prescription.domain.refusal import Refused, refuse_if
+from services.prescription.domain.refusal import refuse_if
 from services.prescription.handlers.registry import handlers
-from services.prescription.messages import drafts, particulars, reading, telling
-from shared import clock
+from services.prescription.messages import drafts, particulars, telling
 from shared.database import Connection
 from shared.outbox import Outbox
 
@@ -22,9 +22,7 @@ from shared.outbox import Outbox
 @handlers.on(CreatePrescription)
 async def create_prescription(command: CreatePrescription, conn: Connection, outbox: Outbox) -> None:
     """Begin an empty draft for a patient; its items come one by one."""
-    now = reading.in_time(command, clock.now())
-    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
-        raise Refused("internal_error", "There is a prescription with this id.")
+    now = take_in(conn, command)
     refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command)])
     empty = drafts.draft(command, now.at)
     patient = patient_as_told(conn, empty)

@@ -6,7 +6,14 @@ from contracts import prescription_codes
 from contracts.prescription_commands import IssuePrescription
 from contracts.signing_events import PrescriptionSealed, SealingRefused
 from services.prescription import store
-from services.prescription.commands import carry_out, deliver_at_issue, keep_hidden, refuse_issue, wind
+from services.prescription.commands import (
+    carry_out,
+    deliver_at_issue,
+    keep_hidden,
+    must_be_new,
+    refuse_issue,
+    wind,
+)
 from services.prescription.domain import clock as clockwork
 from services.prescription.domain import issuing, signing
 from services.prescription.domain.prescription import Prescription
@@ -24,8 +31,7 @@ from shared.outbox import Outbox
 async def issue_prescription(command: IssuePrescription, conn: Connection, outbox: Outbox) -> None:
     """Take in an order, hidden until its last step, and have it checked beside all that is in force."""
     now = reading.occasion(command, clock.now())
-    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
-        raise Refused("internal_error", "There is a prescription with this id.")
+    must_be_new(conn, command)
     known = store.patient(conn, command.tenant_id, command.patient.patient_id)
     patient = known.told(reading.patient(command.tenant_id, command.patient).facts).entered_or_left()
     code = prescription_codes.allocate(now.at.year, secrets.randbelow)
@@ -104,8 +110,7 @@ async def on_sealing_refused(event: SealingRefused, conn: Connection, outbox: Ou
 
 def _released(conn: Connection, outbox: Outbox, prescription: Prescription, issued: Prescription) -> None:
     assert prescription.issue is not None
-    assert prescription.issue.occasion.request_id is not None
     whole = carry_out(conn, outbox, prescription, issued)
-    outbox.announce(telling.succeeded(whole, prescription.issue.occasion.request_id))
+    outbox.announce(telling.succeeded(whole, prescription.issue.request_id))
     carried = particulars.of(issued)
     deliver_at_issue(outbox, whole, wish=carried.policy, address=carried.patient.email_address)

@@ -8,12 +8,13 @@ from services.prescription.commands import (
     carry_out,
     patient_as_told,
     question,
+    take_in,
     take_up,
     unfit_consultation,
 )
-from services.prescription.domain import assembling
+from services.prescription.domain import assembling, editing
 from services.prescription.domain import template as templates
-from services.prescription.domain.refusal import Refused, refuse_if
+from services.prescription.domain.refusal import refuse_if
 from services.prescription.handlers.registry import handlers
 from services.prescription.messages import drafts, reading, records, telling
 from shared import clock
@@ -45,12 +46,10 @@ async def save_as_template(command: SaveAsTemplate, conn: Connection, outbox: Ou
 @handlers.on(CreateFromTemplate)
 async def create_from_template(command: CreateFromTemplate, conn: Connection, outbox: Outbox) -> None:
     """Make a draft with the lines of a template; its check begins by itself, and nobody waits for it."""
-    now = reading.in_time(command, clock.now())
-    if store.find(conn, command.tenant_id, command.prescription_id) is not None:
-        raise Refused("internal_error", "There is a prescription with this id.")
+    now = take_in(conn, command)
     template = store.template(conn, command.tenant_id, command.template_id)
     refuse_if([*drafts.people_missing(command), *unfit_consultation(conn, command)])
-    assembling.at_most(template.items, command.policy.max_medications)
+    editing.at_most(len(template.items), command.policy.max_medications)
     empty = drafts.draft_from_template(command, template, now.at)
     patient = patient_as_told(conn, empty)
     lines = template.lines(empty.id)

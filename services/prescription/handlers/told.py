@@ -3,7 +3,7 @@
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from contracts.notification_events import DeliveryFailed, DeliverySucceeded
 from services.prescription import store
-from services.prescription.commands import carry_out
+from services.prescription.commands import carry_out, keep_patient
 from services.prescription.domain import delivery
 from services.prescription.domain.history import Occasion
 from services.prescription.handlers.registry import handlers
@@ -18,8 +18,7 @@ async def on_patient_facts_changed(event: PatientFactsChanged, conn: Connection,
     """Keep the newest facts: a verdict that was asked for with older ones is asked for again."""
     facts = reading.patient_told(event).facts
     known = store.patient(conn, event.tenant_id, event.facts.patient_id)
-    if known.told(facts) is not known:
-        store.save_patient(conn, known.told(facts))
+    keep_patient(conn, known.told(facts))
 
 
 @handlers.on(DoctorStandingChanged)

@@ -1,8 +1,7 @@
 """Contract to domain: what is written of a prescription step by step."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import AwareDatetime, TypeAdapter
@@ -17,21 +16,14 @@ from contracts.drafting_commands import (
     CreatePrescription,
     DraftCommand,
 )
-from contracts.prescription_commands import Unresolved
 from services.prescription.domain.items import Item, days_of
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Failing
-from services.prescription.domain.requests import Issue, Shown
+from services.prescription.domain.refusal import Failing, unresolved
+from services.prescription.domain.requests import Issue, Shown, until
 from services.prescription.domain.safety import SafetyPolicy
 from services.prescription.domain.template import Template
 from services.prescription.messages import particulars, reading, state
 
-_UNRESOLVED: Final = {
-    "unknown_reference": "There is nothing with this id.",
-    "inactive_reference": "Is not active at present.",
-}
-# How long a draft stays hidden whose request brings no deadline of its own.
-HIDDEN_MAX: Final = timedelta(minutes=15)
 _moment: Final = TypeAdapter(AwareDatetime | None)
 
 
@@ -44,19 +36,13 @@ class Metadata:
     prescription_type: str
 
 
-def unresolved(told: Sequence[Unresolved]) -> list[Failing]:
-    """The references that the directory cannot honour, at their places in the request."""
-    return [Failing(one.path, one.code, _UNRESOLVED[one.code]) for one in told]
-
-
 def people_missing(command: DraftCommand) -> list[Failing]:
     """Those of a draft's people whom the directory does not know, or who are not active."""
-    failing = unresolved(command.unresolved)
-    named = {one.path for one in failing}
+    told = reading.references(command.unresolved)
     for path, person in (("patient_id", command.patient), ("doctor_id", command.doctor)):
-        if person is None and path not in named:
-            failing.append(Failing(path, "unknown_reference", _UNRESOLVED["unknown_reference"]))
-    return failing
+        if person is None:
+            told.setdefault(path, "unknown_reference")
+    return unresolved(told)
 
 
 def draft(command: CreatePrescription, now: datetime) -> Prescription:
@@ -88,7 +74,7 @@ def draft_from_consultation(command: CreateFromConsultation, now: datetime) -> P
         consultation_id=command.consultation_id,
         issue=Issue(
             occasion=reading.occasion(command, now),
-            deadline=command.deadline or now + HIDDEN_MAX,
+            deadline=until(command.deadline, now),
             policy=SafetyPolicy.ADVISE,
             shown=Shown.CHECKED,
         ),

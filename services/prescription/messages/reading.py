@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from contracts import drug_names, values
@@ -16,10 +16,11 @@ from contracts.prescription_commands import (
     CompleteDispensation,
     IssuePrescription,
     StartDispensation,
+    Unresolved,
     UpdateDispensation,
 )
 from contracts.safety_check_events import SafetyCheckCompleted
-from services.prescription.domain import issuing
+from services.prescription.domain import issuing, steps
 from services.prescription.domain.dispensation import (
     DispensingTerms,
     Line,
@@ -33,8 +34,7 @@ from services.prescription.domain.history import Actor, ActorType, Occasion
 from services.prescription.domain.items import ActiveIngredient, Item, Product
 from services.prescription.domain.patient import Allergy, Facts, Patient
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.refusal import Failing
-from services.prescription.domain.requests import Issue
+from services.prescription.domain.requests import Issue, over
 from services.prescription.domain.safety import (
     Acknowledgement,
     AskedWith,
@@ -52,11 +52,6 @@ from services.prescription.domain.steps import Conditions, SignerPolicy
 from services.prescription.messages import particulars
 
 DispensingCommand: TypeAlias = UpdateDispensation | CompleteDispensation | CancelDispensation
-
-_UNRESOLVED: Final = {
-    "unknown_reference": "There is nobody with this id.",
-    "inactive_reference": "They are not active at present.",
-}
 
 
 def occasion(command: Command, now: datetime) -> Occasion:
@@ -77,8 +72,8 @@ def occasion(command: Command, now: datetime) -> Occasion:
 
 
 def in_time(command: Command, now: datetime) -> Occasion:
-    """The same. Raises Refused after the deadline: whoever asked has been told to ask again."""
-    if command.deadline is not None and now >= command.deadline:
+    """The same. Raises Refused after the deadline."""
+    if over(command.deadline, now):
         raise issuing.gave_up()
     return occasion(command, now)
 
@@ -130,18 +125,17 @@ def facts(told: values.Patient) -> Facts:
 
 def conditions(command: ChangeStatus, prescription: Prescription, suspended: Collection[UUID]) -> Conditions:
     """What settings and directory say of a step; `suspended` are doctors of whom we were told ourselves."""
-    signer, doctor = command.signed_by, prescription.doctor_id
-    failing = {one.path: one.code for one in command.unresolved}
-    for path, id in (("signed_by", signer), ("doctor_id", doctor)):
-        if id in suspended:
-            failing.setdefault(path, "inactive_reference")
-    if signer == doctor and "signed_by" in failing:
-        failing.pop("doctor_id", None)  # One person is told of once, where the request names them.
+    people = {"signed_by": command.signed_by, "doctor_id": prescription.doctor_id}
     return Conditions(
         refused_statuses=frozenset(Status(one.value) for one in command.policy.refused_statuses),
         signer_policy=SignerPolicy(command.policy.signer_policy),
-        references=tuple(Failing(path, code, _UNRESOLVED[code]) for path, code in failing.items()),
+        references=steps.unnamable(references(command.unresolved), people, suspended),
     )
+
+
+def references(told: Sequence[Unresolved]) -> dict[str, str]:
+    """The references that the directory cannot honour, by their places in the request."""
+    return {one.path: one.code for one in told}
 
 
 def patient_told(event: PatientFactsChanged) -> Patient:

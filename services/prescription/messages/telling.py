@@ -147,10 +147,7 @@ def refused(
         tenant_id=command.tenant_id,
         prescription_id=command.prescription_id,
         request_id=command.request_id,
-        code=refusal.code,
-        message=refusal.message,
-        refusals=_entries(refusal),
-        data=_data(refusal, now),
+        **_told(refusal, now),
         prescription=state.whole(prescription) if prescription else None,
     )
 
@@ -163,10 +160,7 @@ def refused_later(
         tenant_id=whole.tenant_id,
         prescription_id=whole.prescription_id,
         request_id=request_id,
-        code=refusal.code,
-        message=refusal.message,
-        refusals=_entries(refusal),
-        data=_data(refusal, now),
+        **_told(refusal, now),
         prescription=whole,
     )
 
@@ -186,20 +180,16 @@ def record_refused(command: RecordCommand, refusal: Refused, now: datetime) -> R
         tenant_id=command.tenant_id,
         record_id=command.record_id,
         request_id=command.request_id,
-        code=refusal.code,
-        message=refusal.message,
-        refusals=_entries(refusal),
-        data=_data(refusal, now),
+        **_told(refusal, now),
     )
 
 
 def issue_refused(prescription: Prescription, refusal: Refused, now: datetime) -> CommandRefused:
     """The refusal of an issue: of what was hidden nothing is shown but the findings that forbid it."""
     assert prescription.issue is not None
-    assert prescription.issue.occasion.request_id is not None
-    data = _data(refusal, now)
+    told = _told(refusal, now)
     if refusal.code == "safety_blocked" and (check := prescription.check) is not None:
-        data |= {
+        told["data"] |= {
             "findings": [state.keyed(one).model_dump(mode="json") for one in prescription.findings],
             "coverage": {
                 name: one.model_dump(mode="json") for name, one in state.coverage(check.coverage).items()
@@ -211,11 +201,8 @@ def issue_refused(prescription: Prescription, refusal: Refused, now: datetime) -
     return CommandRefused(
         tenant_id=prescription.tenant_id,
         prescription_id=prescription.id,
-        request_id=prescription.issue.occasion.request_id,
-        code=refusal.code,
-        message=refusal.message,
-        refusals=_entries(refusal),
-        data=data,
+        request_id=prescription.issue.request_id,
+        **told,
     )
 
 
@@ -227,19 +214,24 @@ def rivals_refused(prescription: Prescription, refusal: Refused, now: datetime) 
             tenant_id=prescription.tenant_id,
             prescription_id=one.prescription_id,
             request_id=one.request_id,
-            code=refusal.code,
-            message=refusal.message,
-            data=_data(refusal, now),
+            **_told(refusal, now),
         )
         for one in rivals
     ]
 
 
-def _entries(refusal: Refused) -> tuple[Refusal, ...]:
-    return tuple(
+def _told(refusal: Refused, now: datetime) -> dict[str, Any]:
+    """What every refusal says, of whatever command."""
+    entries = (
         Refusal(path=one.path, code=one.code, message=one.message, data=dict(one.details))
         for one in refusal.errors
     )
+    return {
+        "code": refusal.code,
+        "message": refusal.message,
+        "refusals": tuple(entries),
+        "data": _data(refusal, now),
+    }
 
 
 def _data(refusal: Refused, now: datetime) -> dict[str, Any]:

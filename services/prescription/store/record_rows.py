@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from services.prescription.domain.consultation import Consultation
 from services.prescription.domain.template import Template, folded
+from services.prescription.store.beside import Place
 from shared.database import Connection
-
-Place: TypeAlias = tuple[UUID, UUID]
 
 _consultations: Final = TypeAdapter(Consultation)
 _templates: Final = TypeAdapter(Template)

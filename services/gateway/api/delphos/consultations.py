@@ -8,6 +8,8 @@ from contracts.drafting_commands import CreateFromConsultation
 from contracts.record_commands import PutConsultation
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.api.delphos.prescriptions import REFERENCES
+from services.gateway.auth.rights import READ, WRITE
 from services.gateway.checks.delphos import consultations as checks
 from services.gateway.checks.delphos.consultations import SentConsultation
 from services.gateway.checks.delphos.fields import NoQuery, Sent, Uuid
@@ -15,7 +17,7 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.commands import record_head
 from services.gateway.messages.delphos import consultations as messages
 from services.gateway.messages.delphos.prescriptions import WrappedPrescription
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
 from services.gateway.store import records, tenancy
 from shared import ids
@@ -34,21 +36,19 @@ class AutoCreate(Sent):
     doctor_id: Uuid
 
 
-@endpoints.read(
-    ONE, permission="prescriptions:read", answer=messages.Consultation, errors=("resource_not_found",)
-)
+@endpoints.read(ONE, permission=READ, answer=messages.Consultation, errors=("resource_not_found",))
 async def get_consultation(call: Call[NoQuery, Any]) -> Answer:
     """Read a consultation."""
     found = await records.find_consultation(call.gateway.pool, call.tenant_id, call.path["consultation_id"])
     if found is None:
         raise Problem("resource_not_found")
-    return Answer(200, messages.render(found).body(), {"ETag": tag(found.version)})
+    return tagged(200, messages.render(found), found.version)
 
 
 @endpoints.write(
     "PUT",
     ONE,
-    permission="prescriptions:write",
+    permission=WRITE,
     body=SentConsultation,
     answer=messages.Consultation,
     also=(201,),
@@ -72,14 +72,13 @@ async def put_consultation(call: Call[NoQuery, SentConsultation]) -> Answer:
 @endpoints.write(
     "POST",
     "/v1/prescriptions/auto-create",
-    permission="prescriptions:write",
+    permission=WRITE,
     body=AutoCreate,
     status=201,
     answer=WrappedPrescription,
     errors=(
         *("resource_not_found", "consultation_not_completed", "prescription_exists", "items_limit"),
-        *("unknown_reference", "inactive_reference", "consultation_mismatch", "no_medication_entities"),
-        "safety_check_failed",
+        *(*REFERENCES, "no_medication_entities", "safety_check_failed"),
     ),
 )
 async def create_from_consultation(call: Call[NoQuery, AutoCreate]) -> Answer:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from services.gateway.api import pages
 from services.gateway.api.context import JSON
 from services.gateway.api.delphos.endpoint import Operation
+from services.gateway.commands.asked import KEY
 from services.gateway.messages.delphos.asked import RequestObject
 from services.gateway.messages.delphos.errors import MEMBERS, PLACES, TABLE
 
@@ -40,7 +41,7 @@ _WITH_BODY: Final = ("malformed_json", "payload_too_large", "unsupported_media_t
 _RECORDED: Final = ("invalid_header", "idempotency_key_reused")
 
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
-    "Idempotency-Key": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "Idempotency-Key": {"type": "string", "pattern": f"^{KEY}$"},
     "Prefer": {"type": "string", "description": "respond-async, or wait=n with n from 0 to 60"},
     "If-Match": {"type": "string", "pattern": '^(\\*|"[0-9]{1,18}")$'},
 }

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from contracts.directory_events import DoctorStandingChanged
-from services.gateway.api.delphos import registry
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.auth.rights import ADMIN, READ
 from services.gateway.checks import doctor as standing
 from services.gateway.checks.delphos.fields import NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import doctors as messages
 from services.gateway.messages.delphos import refusals
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.doctors import ListedDoctor
 from services.gateway.messages.errors import Problem
 from services.gateway.store import doctors, tenancy
@@ -49,8 +49,12 @@ class SentDoctor(Replacement):
     def parts(self) -> tuple[str | None, ...]:
         return (self.given_names, self.first_surname, self.second_surname)
 
+    @property
+    def joined(self) -> str:
+        return " ".join(part for part in self.parts if part)
 
-@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Doctor, errors=("resource_not_found",))
+
+@endpoints.read(ONE, permission=READ, answer=messages.Doctor, errors=("resource_not_found",))
 async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
     """Read a doctor."""
     async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
@@ -63,7 +67,7 @@ async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
 @endpoints.write(
     "PUT",
     ONE,
-    permission="admin",
+    permission=ADMIN,
     body=SentDoctor,
     answer=messages.Doctor,
     also=(201,),
@@ -93,7 +97,7 @@ def _wrong_names(sent: SentDoctor) -> Iterator[tuple[str, str, str]]:
         if getattr(sent, name) is None:
             yield name, "missing", "Field required with the other parts of the name"
             return
-    if sent.name is not None and sent.name.casefold() != messages.full_name(*sent.parts).casefold():
+    if sent.name is not None and sent.name.casefold() != sent.joined.casefold():
         for name in ("given_names", "first_surname", "second_surname"):
             if getattr(sent, name) is not None:
                 yield name, "value_error", "Value error, contradicts `name`"
@@ -104,7 +108,7 @@ async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:
     rule = call.caller.settings.doctor_registration_check
     held = await doctors.find_doctor(conn, call.tenant_id, doctor_id, hold=True)
     if held is None:
-        registry.check_version(call, None)
+        call.check_version(None)
         new = _record(call.body, ListedDoctor(doctor_id=doctor_id, given_names=""))
         status = standing.first_status(rule) if call.body.is_active else "SUSPENDED"
         made = await doctors.put_doctor(conn, call.tenant_id, new, status=status, now=now)
@@ -113,7 +117,7 @@ async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:
             return _answer(made, 201, today)
         held = await doctors.find_doctor(conn, call.tenant_id, doctor_id, hold=True)
         assert held is not None, "doctors on file are never removed"
-    registry.check_version(call, held.version)
+    call.check_version(held.version)
     wanted = _record(call.body, held.record)
     status = standing.put_status(rule, held, wanted, active=call.body.is_active)
     changed = await doctors.change_doctor(conn, call.tenant_id, held, wanted, status=status, now=now)
@@ -144,8 +148,7 @@ def _record(sent: SentDoctor, known: ListedDoctor) -> ListedDoctor:
 def _names(sent: SentDoctor, known: ListedDoctor) -> dict[str, str | None]:
     """Parts that are on file stay as long as the whole name says the same."""
     if not any(sent.parts):
-        whole = messages.full_name(known.given_names, known.first_surname, known.second_surname)
-        if sent.name == whole:
+        if sent.name == known.full_name:
             return {}
         return {"given_names": sent.name, "first_surname": None, "second_surname": None}
     return dict(zip(("given_names", "first_surname", "second_surname"), sent.parts, strict=True))
@@ -180,4 +183,4 @@ def _answer(known: KnownDoctor, status: int, today: date) -> Answer:
         created_at=known.created_at,
         updated_at=known.updated_at,
     )
-    return Answer(status, shown.body(), {"ETag": tag(known.version)})
+    return tagged(status, shown, known.version)

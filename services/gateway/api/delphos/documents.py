@@ -10,7 +10,8 @@ from contracts.values import Prescription
 from services.gateway.api import making
 from services.gateway.api.delphos import readers
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import ONE, READ
+from services.gateway.api.delphos.prescriptions import ONE
+from services.gateway.auth.rights import READ
 from services.gateway.checks.delphos.fields import NoQuery, Nothing
 from services.gateway.commands import asked as asking
 from services.gateway.commands.asked import Preference

@@ -71,6 +71,13 @@ class Call(Generic[Q, B]):
         expected = self.expected_version or None
         return {**self.asking(prescription_id).head(), "expected_version": expected}
 
+    def check_version(self, present: int | None) -> None:
+        """Raises Problem `version_mismatch` for another version, and for what is not there (ruling 3.9)."""
+        expected = self.expected_version
+        if expected is None or (present is not None and expected in (ANY_VERSION, present)):
+            return
+        raise Problem("version_mismatch", current_version=present)
+
     async def ask(self, command: Command, **context: object) -> Answer:
         """Send a command once per key, and wait for its outcome as long as the client prefers."""
         return await self.gateway.commands.ask(self.request, self.caller, self.raw, command, **context)

@@ -8,12 +8,13 @@ from typing import Final
 
 from services.gateway.api.delphos import readers
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import ONE, READ
+from services.gateway.api.delphos.prescriptions import ONE
+from services.gateway.auth.rights import READ
 from services.gateway.checks.delphos.fields import Nothing, Page
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import history as messages
 from services.gateway.messages.delphos.history import History
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
 from services.gateway.store import history
 
@@ -38,7 +39,7 @@ async def read_history(call: Call[Page, Nothing]) -> Answer:
         limit=sent.limit,
         offset=sent.offset,
     )
-    return Answer(200, told.body(), {"ETag": tag(shown.version)})
+    return tagged(200, told, shown.version)
 
 
 async def _settled(call: Call[Page, Nothing]) -> history.Page:

@@ -8,7 +8,8 @@ from contracts.drafting_commands import AddItem, ChangeItem, RemoveItem
 from contracts.values import ItemOrder
 from services.gateway.api.delphos import readers
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import ONE, WRITE
+from services.gateway.api.delphos.prescriptions import ONE
+from services.gateway.auth.rights import WRITE
 from services.gateway.checks.delphos.fields import (
     Changes,
     Instructions,

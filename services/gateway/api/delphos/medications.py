@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, Field
 
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.auth.rights import CATALOGUE
 from services.gateway.checks.delphos.fields import NoQuery, Number, OptionalName, Sent, text
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import medications as messages
@@ -50,7 +51,7 @@ def _unreadable(raw: object) -> None:
 @endpoints.write(
     "POST",
     "/v1/medications/search",
-    permission="catalog:read",
+    permission=CATALOGUE,
     body=Search,
     answer=messages.SearchResult,
     recorded=False,

@@ -12,14 +12,15 @@ from pydantic_core import PydanticCustomError
 from contracts.directory_events import PatientFactsChanged
 from contracts.drug_names import resolve
 from contracts.values import Allergy
-from services.gateway.api.delphos import registry
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.checks.delphos.fields import Day, NoQuery, OptionalName, text
+from services.gateway.auth.rights import READ, WRITE
+from services.gateway.checks.delphos.fields import Day, Language, LanguageName, NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
+from services.gateway.checks.patient import ALLERGIES_MAX
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import patients as messages
 from services.gateway.messages.delphos import refusals
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.patients import ListedPatient, facts
 from services.gateway.store import directory, ingredient_names, tenancy
@@ -28,7 +29,6 @@ from services.gateway.store.drug_names import drug_names
 from shared import clock, outbox
 from shared.database import Connection
 
-ALLERGIES_MAX: Final = 200
 ONE: Final = "/v1/patients/{patient_id}"
 # Nobody on earth has a later date than this much after UTC.
 _FIRST_ZONE: Final = timedelta(hours=14)
@@ -48,12 +48,6 @@ class Severity(StrEnum):
     MODERATE = "moderate"
     SEVERE = "severe"
     UNKNOWN = "unknown"
-
-
-class Language(StrEnum):
-    PORTUGUESE = "pt"
-    SPANISH = "es"
-    ENGLISH = "en"
 
 
 def _not_in_future(day: Any) -> Any:
@@ -85,13 +79,13 @@ class SentPatient(Replacement):
     full_name: OptionalName = None
     email: Email = None
     national_id: NationalId | None = None
-    preferred_language: Annotated[Language, Field(strict=False)] = Language.PORTUGUESE
+    preferred_language: Language = LanguageName.PORTUGUESE
     allergies: Annotated[list[SentAllergy], Field(max_length=ALLERGIES_MAX)] = Field(default_factory=list)
     external_ids: ExternalIds = Field(default_factory=dict)
     is_active: bool = True
 
 
-@endpoints.read(ONE, permission="prescriptions:read", answer=messages.Patient, errors=("resource_not_found",))
+@endpoints.read(ONE, permission=READ, answer=messages.Patient, errors=("resource_not_found",))
 async def get_patient(call: Call[NoQuery, Any]) -> Answer:
     """Read a patient."""
     async with tenancy.transaction(call.gateway.pool, call.tenant_id) as conn:
@@ -104,7 +98,7 @@ async def get_patient(call: Call[NoQuery, Any]) -> Answer:
 @endpoints.write(
     "PUT",
     ONE,
-    permission="prescriptions:write",
+    permission=WRITE,
     body=SentPatient,
     answer=messages.Patient,
     also=(201,),
@@ -128,7 +122,7 @@ async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
     now, patient_id = clock.now(), call.path["patient_id"]
     held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
     if held is None:
-        registry.check_version(call, None)
+        call.check_version(None)
         new = _record(call.body, ListedPatient(patient_id=patient_id, first_name=""))
         made = await directory.put_patient(conn, call.tenant_id, new, now=now)
         if made is not None:
@@ -136,7 +130,7 @@ async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
             return await _answer(call, conn, made, 201)
         held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
         assert held is not None, "patients on file are never removed"
-    registry.check_version(call, held.version)
+    call.check_version(held.version)
     changed = await directory.change_patient(
         conn, call.tenant_id, held, _record(call.body, held.record), now=now
     )
@@ -178,7 +172,7 @@ async def _answer(call: Call[NoQuery, Any], conn: Connection, known: KnownPatien
         language=settings.language,
         matched=await _matched(conn, known.record, settings.country),
     )
-    return Answer(status, shown.body(), {"ETag": tag(known.version)})
+    return tagged(status, shown, known.version)
 
 
 async def _matched(conn: Connection, record: ListedPatient, country: str) -> dict[str, str]:

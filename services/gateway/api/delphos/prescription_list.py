@@ -9,7 +9,8 @@ from pydantic import ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import READ, Origin
+from services.gateway.api.delphos.prescriptions import Origin
+from services.gateway.auth.rights import READ
 from services.gateway.checks.delphos.fields import DayOrMoment, Nothing, OptionalUuid, Page, StatusWord
 from services.gateway.messages import by_the_clock
 from services.gateway.messages.answers import Answer

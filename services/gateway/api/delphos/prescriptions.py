@@ -10,6 +10,7 @@ from pydantic import Field
 from contracts.drafting_commands import ChangeMetadata, CreatePrescription, SaveAsTemplate
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.auth.rights import READ, WRITE
 from services.gateway.checks.delphos.fields import (
     Changes,
     Description,
@@ -26,11 +27,9 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import prescriptions
 from services.gateway.messages.delphos.prescriptions import PrescriptionDetail, WrappedPrescription
 from services.gateway.messages.delphos.templates import Template
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from shared import ids
 
-READ: Final = "prescriptions:read"
-WRITE: Final = "prescriptions:write"
 ONE: Final = "/v1/prescriptions/{prescription_id}"
 REFERENCES: Final = ("unknown_reference", "inactive_reference", "consultation_mismatch")
 
@@ -101,7 +100,7 @@ async def read_prescription(call: Call[NoQuery, Nothing]) -> Answer:
     """Read a prescription whole: items, findings, and what stands in the way of signing."""
     shown = await readers.find(call)
     whole = prescriptions.detail(shown, await readers.reader(call))
-    return Answer(200, whole.body(), {"ETag": tag(shown.version)})
+    return tagged(200, whole, shown.version)
 
 
 @endpoints.write(

@@ -25,13 +25,14 @@ NEED_PEOPLE: Final = FOR_THE_SIGNATURE | {Status.SUBMITTED}
 
 @dataclass(frozen=True)
 class People:
-    """A patient and a doctor of the tenant; None where `unresolved` says why."""
+    """A patient and a doctor of the tenant, and who signs; None where `unresolved` says why."""
 
     provider: Provider
     policy: Policy
-    patient: Patient | None
-    doctor: Doctor | None
-    unresolved: tuple[Unresolved, ...]
+    patient: Patient | None = None
+    doctor: Doctor | None = None
+    signer: Doctor | None = None
+    unresolved: tuple[Unresolved, ...] = ()
 
     def of_draft(self) -> Mapping[str, Any]:
         """As the commands that make a draft carry them."""
@@ -43,28 +44,9 @@ class People:
             "unresolved": self.unresolved,
         }
 
-
-@dataclass(frozen=True)
-class Step:
-    """What a step of a prescription's life is decided with: its own people as they are now, and who signs."""
-
-    provider: Provider
-    policy: Policy
-    patient: Patient | None = None
-    doctor: Doctor | None = None
-    signer: Doctor | None = None
-    unresolved: tuple[Unresolved, ...] = ()
-
     def of_step(self) -> Mapping[str, Any]:
-        """As the command carries them."""
-        return {
-            "provider": self.provider,
-            "policy": self.policy,
-            "patient": self.patient,
-            "doctor": self.doctor,
-            "signer": self.signer,
-            "unresolved": self.unresolved,
-        }
+        """As the command for a step of a prescription's life carries them."""
+        return {**self.of_draft(), "signer": self.signer}
 
 
 async def people(call: Call[Any, Any], *, patient_id: UUID, doctor_id: UUID) -> People:
@@ -72,53 +54,53 @@ async def people(call: Call[Any, Any], *, patient_id: UUID, doctor_id: UUID) -> 
     found = await issue.look_up(
         call.gateway.pool, call.tenant_id, Wanted(patient_id=patient_id, doctor_id=doctor_id)
     )
-    doctor, why = active_doctor(call, found, "doctor_id")
+    doctor, why = _active_doctor(call, found, "doctor_id")
     patient, gone = _patient(found)
     known = None if gone else patient
-    return People(found.provider, found.settings.policy, known, doctor, (*gone, *why))
+    return People(found.provider, found.settings.policy, known, doctor, unresolved=(*gone, *why))
 
 
-def active_doctor(
+def _active_doctor(
     call: Call[Any, Any], found: Found, path: str
 ) -> tuple[Doctor | None, tuple[Unresolved, ...]]:
     """The doctor that was looked up, if their registration is in force today."""
     if not found.doctors:
-        return None, (unresolved(path),)
+        return None, (_unresolved(path),)
     one = found.doctors[0]
     if not one.active(found.settings.today(call.now)):
-        return None, (unresolved(path, inactive=True),)
+        return None, (_unresolved(path, inactive=True),)
     return one.record, ()
 
 
-def unresolved(path: str, *, inactive: bool = False) -> Unresolved:
+def _unresolved(path: str, *, inactive: bool = False) -> Unresolved:
     return Unresolved(path=path, code="inactive_reference" if inactive else "unknown_reference")
 
 
 async def doctor_unresolved(call: Call[Any, Any], doctor_id: UUID, path: str) -> tuple[Unresolved, ...]:
     """Why the doctor that a field names may not be named; nothing when they may."""
     found = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted(doctor_id=doctor_id))
-    return active_doctor(call, found, path)[1]
+    return _active_doctor(call, found, path)[1]
 
 
 async def of_step(
     call: Call[Any, Any], stored: Prescription | None, target: Status, signed_by: UUID | None
-) -> Step:
+) -> People:
     """The people of a stored prescription, where the step needs them; of none there is nobody to look up."""
     if stored is None or target not in NEED_PEOPLE:
         found = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted())
-        return Step(found.provider, found.settings.policy)
+        return People(found.provider, found.settings.policy)
     doctor_id = stored.doctor.doctor_id
     found = await issue.look_up(
         call.gateway.pool, call.tenant_id, Wanted(patient_id=stored.patient.patient_id, doctor_id=doctor_id)
     )
-    doctor, why = active_doctor(call, found, "signed_by" if signed_by == doctor_id else "doctor_id")
+    doctor, why = _active_doctor(call, found, "signed_by" if signed_by == doctor_id else "doctor_id")
     signer = doctor
     if signed_by not in (None, doctor_id):
         other = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted(doctor_id=signed_by))
-        signer, why_not = active_doctor(call, other, "signed_by")
+        signer, why_not = _active_doctor(call, other, "signed_by")
         why = (*why, *why_not)
     patient, gone = _patient(found)
-    return Step(
+    return People(
         provider=found.provider,
         policy=found.settings.policy,
         patient=patient,
@@ -131,5 +113,5 @@ async def of_step(
 def _patient(found: Found) -> tuple[Patient | None, tuple[Unresolved, ...]]:
     """The patient that was looked up, and why they may not be prescribed for."""
     if found.patient is None:
-        return None, (unresolved("patient_id"),)
-    return found.patient, () if found.patient.active else (unresolved("patient_id", inactive=True),)
+        return None, (_unresolved("patient_id"),)
+    return found.patient, () if found.patient.active else (_unresolved("patient_id", inactive=True),)

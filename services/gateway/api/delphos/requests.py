@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 from starlette.routing import Match
 
 from services.gateway.api.delphos.endpoint import Call, Endpoints, Exactly
 from services.gateway.auth.api_keys import KeyHolder
+from services.gateway.auth.rights import READ
 from services.gateway.checks.delphos.fields import NoQuery, Nothing, Page, text
+from services.gateway.commands.asked import KEY_LENGTH_MAX
 from services.gateway.messages import requests as messages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos.asked import RequestList, RequestObject
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.requests import Request
 from services.gateway.store import requests
-
-READ: Final = "prescriptions:read"
-KEY_LENGTH_MAX: Final = 255
 
 endpoints = Endpoints("Requests")
 

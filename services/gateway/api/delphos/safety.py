@@ -7,8 +7,8 @@ from uuid import UUID
 from contracts.drafting_commands import AcknowledgeFindings, CheckSafety
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import ONE, WRITE
-from services.gateway.api.delphos.status import SIGN
+from services.gateway.api.delphos.prescriptions import ONE
+from services.gateway.auth.rights import SIGN, WRITE
 from services.gateway.checks.delphos.fields import NoQuery, Nothing, Reason, Sent, Uuid
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos.prescriptions import PrescriptionDetail

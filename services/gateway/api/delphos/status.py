@@ -12,14 +12,20 @@ from contracts.drafting_commands import ChangeStatus
 from contracts.values import Status
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.api.delphos.prescriptions import ONE, WRITE
-from services.gateway.checks.delphos.fields import Moment, NoQuery, OptionalUuid, Reason, Sent, StatusWord
+from services.gateway.api.delphos.prescriptions import ONE
+from services.gateway.auth.rights import DISPENSE, SIGN, WRITE
+from services.gateway.checks.delphos.fields import (
+    Moment,
+    NoQuery,
+    OptionalUuid,
+    Reason,
+    Sent,
+    StatusWord,
+    in_future,
+)
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos.prescriptions import PrescriptionDetail
-from shared import clock
 
-SIGN: Final = "prescriptions:sign"
-DISPENSE: Final = "dispensing:write"
 PERMISSIONS: Final = {Status.SIGNED: SIGN, Status.DISPENSED: DISPENSE}
 """By target; all others need the permission to write."""
 
@@ -55,9 +61,7 @@ class NextStatus(Sent):
     @field_validator("valid_until")
     @classmethod
     def _in_future(cls, sent: datetime | None) -> datetime | None:
-        if sent is not None and sent <= clock.now():
-            raise PydanticCustomError("not_in_future", "Must be in the future.")
-        return sent
+        return None if sent is None else in_future(sent)
 
 
 @endpoints.write(

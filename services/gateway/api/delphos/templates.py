@@ -8,12 +8,14 @@ from contracts.drafting_commands import CreateFromTemplate
 from contracts.record_commands import DeleteTemplate
 from services.gateway.api.delphos import readers, references
 from services.gateway.api.delphos.endpoint import Call, Endpoints
+from services.gateway.api.delphos.prescriptions import REFERENCES
+from services.gateway.auth.rights import READ, WRITE
 from services.gateway.checks.delphos.fields import NoQuery, Nothing, OptionalUuid, Page, Sent, Uuid
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.commands import record_head
 from services.gateway.messages.delphos import templates as messages
 from services.gateway.messages.delphos.prescriptions import WrappedPrescription
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
 from services.gateway.store import records
 from shared import ids
@@ -33,7 +35,7 @@ class FromTemplate(Sent):
     consultation_id: OptionalUuid = None
 
 
-@endpoints.read(ALL, permission="prescriptions:read", query=Page, answer=messages.TemplateList)
+@endpoints.read(ALL, permission=READ, query=Page, answer=messages.TemplateList)
 async def list_templates(call: Call[Page, Any]) -> Answer:
     """List templates by name."""
     page = call.query
@@ -46,21 +48,19 @@ async def list_templates(call: Call[Page, Any]) -> Answer:
     return Answer(200, shown.body())
 
 
-@endpoints.read(
-    ONE, permission="prescriptions:read", answer=messages.Template, errors=("resource_not_found",)
-)
+@endpoints.read(ONE, permission=READ, answer=messages.Template, errors=("resource_not_found",))
 async def get_template(call: Call[NoQuery, Any]) -> Answer:
     """Read a template."""
     found = await records.find_template(call.gateway.pool, call.tenant_id, call.path["template_id"])
     if found is None:
         raise Problem("resource_not_found")
-    return Answer(200, messages.render(found).body(), {"ETag": tag(found.version)})
+    return tagged(200, messages.render(found), found.version)
 
 
 @endpoints.write(
     "DELETE",
     ONE,
-    permission="prescriptions:write",
+    permission=WRITE,
     status=204,
     answer=None,
     errors=("resource_not_found", "version_mismatch"),
@@ -78,14 +78,11 @@ async def delete_template(call: Call[NoQuery, Nothing]) -> Answer:
 @endpoints.write(
     "POST",
     "/v1/prescriptions/from-template",
-    permission="prescriptions:write",
+    permission=WRITE,
     body=FromTemplate,
     status=201,
     answer=WrappedPrescription,
-    errors=(
-        *("resource_not_found", "unknown_reference", "inactive_reference", "consultation_mismatch"),
-        "items_limit",
-    ),
+    errors=("resource_not_found", *REFERENCES, "items_limit"),
 )
 async def create_from_template(call: Call[NoQuery, FromTemplate]) -> Answer:
     """Make a draft with the items of a template."""

@@ -12,6 +12,8 @@ from contracts.prescription_commands import Unresolved
 from contracts.values import MedicationEntity
 from services.gateway.checks.delphos.fields import (
     Instructions,
+    Language,
+    LanguageName,
     Name,
     OptionalName,
     OptionalPosology,
@@ -44,12 +46,6 @@ class ConsultationStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Language(StrEnum):
-    PORTUGUESE = "pt"
-    SPANISH = "es"
-    ENGLISH = "en"
-
-
 def _phase(sent: Any) -> Any:
     return PHASES.get(sent, sent) if isinstance(sent, str) else sent
 
@@ -77,7 +73,7 @@ class SentConsultation(Replacement):
     patient_id: Uuid
     doctor_id: Uuid
     status: Annotated[ConsultationStatus, Field(strict=False), BeforeValidator(_phase)]
-    language: Annotated[Language, Field(strict=False)] = Language.PORTUGUESE
+    language: Language = LanguageName.PORTUGUESE
     medication_entities: Annotated[list[SentEntity], Field(max_length=ENTITIES_MAX)] = Field(
         default_factory=list
     )

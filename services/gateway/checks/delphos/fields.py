@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any, Final, TypeAlias
 from uuid import UUID
 
@@ -190,13 +191,13 @@ Day: TypeAlias = Annotated[date, BeforeValidator(_day)]
 DayOrMoment: TypeAlias = Annotated[date | datetime, BeforeValidator(_day_or_moment)]
 
 
-def _in_future(at: datetime) -> datetime:
+def in_future(at: datetime) -> datetime:
     if at <= clock.now():
         raise PydanticCustomError("not_in_future", "Must be in the future.")
     return at
 
 
-FutureMoment: TypeAlias = Annotated[Moment, AfterValidator(_in_future)]
+FutureMoment: TypeAlias = Annotated[Moment, AfterValidator(in_future)]
 
 Quantity: TypeAlias = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
 
@@ -213,5 +214,13 @@ def _number(sent: Any) -> Any:
 
 Number: TypeAlias = Annotated[float, BeforeValidator(_number)]
 
+
+class LanguageName(StrEnum):
+    PORTUGUESE = "pt"
+    SPANISH = "es"
+    ENGLISH = "en"
+
+
 # A word of a closed set: exactly, in its case. The members of an enumeration say which.
 StatusWord: TypeAlias = Annotated[Status, Field(strict=False)]
+Language: TypeAlias = Annotated[LanguageName, Field(strict=False)]

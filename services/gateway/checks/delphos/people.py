@@ -8,10 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from stdnum.es import dni, nie
 
 from services.gateway.checks.delphos.fields import Sent, blank_is_none, text
-from services.gateway.checks.patient import DOCUMENT_TYPES, EMAIL, document
+from services.gateway.checks.patient import DOCUMENT_TYPES, EMAIL, document, fits
 
 EXTERNAL_IDS_MAX: Final = 50
 
@@ -41,10 +40,9 @@ class NationalId(Sent):
     @classmethod
     def _normalised(cls, value: str, info: ValidationInfo) -> str:
         number = document(value)
-        kind = str(info.data.get("type", ""))
         if not number:
             raise PydanticCustomError("value_error", "Value error, must hold letters or digits")
-        if (kind == "DNI" and not dni.is_valid(number)) or (kind == "NIE" and not nie.is_valid(number)):
+        if not fits(info.data.get("type"), number):
             raise PydanticCustomError("value_error", "Value error, must have the check letter of its kind")
         return number
 

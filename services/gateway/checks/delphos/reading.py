@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from services.gateway.checks.delphos.fields import Asked, Uuid
+from services.gateway.checks.query import PARAMETERS_MAX
 from services.gateway.messages.delphos import refusals
 
-PARAMETERS_MAX: Final = 50
 _ID: Final[TypeAdapter[UUID]] = TypeAdapter(Uuid)
 
 

@@ -18,11 +18,12 @@ from contracts.drafting_commands import (
 )
 from contracts.prescription_commands import NoteAccess
 from contracts.values import Item
+from services.gateway.messages import languages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import items, prescriptions, safety, templates
 from services.gateway.messages.delphos.prescriptions import WrappedPrescription
-from services.gateway.messages.delphos.reader import LANGUAGE_DEFAULT, Reader
-from services.gateway.messages.delphos.words import Shown, tag
+from services.gateway.messages.delphos.reader import Reader
+from services.gateway.messages.delphos.words import Shown, tagged
 from services.gateway.messages.outcomes import answers
 from services.gateway.messages.requests import Request
 
@@ -67,7 +68,7 @@ def saved_as_template(outcome: CommandSucceeded, request: Request) -> Answer:
     """About the template, whose version it is that the answer is tagged with."""
     if outcome.template is None:
         raise LookupError("the outcome has no template")
-    return Answer(201, templates.render(outcome.template).body(), {"ETag": tag(outcome.template.version)})
+    return tagged(201, templates.render(outcome.template), outcome.template.version)
 
 
 @answers(NoteAccess)
@@ -77,9 +78,7 @@ def noted(outcome: CommandSucceeded, request: Request) -> Answer:
 
 
 def _about(outcome: CommandSucceeded, status: int, shown: Shown | None) -> Answer:
-    """Every answer about one prescription is tagged with the prescription's version (2.6)."""
-    body = None if shown is None else shown.body()
-    return Answer(status, body, {"ETag": tag(outcome.prescription.version)})
+    return tagged(status, shown, outcome.prescription.version)
 
 
 def _item(outcome: CommandSucceeded) -> Item:
@@ -91,4 +90,4 @@ def _item(outcome: CommandSucceeded) -> Item:
 
 def _reader(request: Request) -> Reader:
     context = request.context or {}
-    return Reader(context.get("language", LANGUAGE_DEFAULT), context.get("names", {}))
+    return Reader(context.get("language", languages.DEFAULT), context.get("names", {}))

@@ -37,7 +37,7 @@ def render(
     parts_known = record.first_surname is not None
     return Doctor(
         id=record.doctor_id,
-        name=full_name(record.given_names, record.first_surname, record.second_surname),
+        name=record.full_name,
         given_names=record.given_names if parts_known else None,
         first_surname=record.first_surname,
         second_surname=record.second_surname,
@@ -52,7 +52,3 @@ def render(
         created_at=created_at,
         updated_at=updated_at,
     )
-
-
-def full_name(*parts: str | None) -> str:
-    return " ".join(part for part in parts if part)

@@ -58,7 +58,7 @@ def _place(one: Interaction) -> tuple[int, str, str, str]:
 
 
 def _finding(one: KeyedFinding, in_order: list[Item], reader: Reader) -> Interaction:
-    text = reader.text(one.text)
+    text = one.said_in(reader.language)
     drug_a, drug_b = _drugs(one, in_order, reader)
     ingredient_a, ingredient_b = _ingredients(one, reader)
     return Interaction(

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from contracts.values import Allergy
 from services.gateway.messages.delphos.words import Moment, Shown
-from services.gateway.messages.patients import ListedPatient, full_name
+from services.gateway.messages.patients import ListedPatient
 
 
 class NationalId(Shown):
@@ -57,7 +57,7 @@ def render(
     matched: Mapping[str, str],
 ) -> Patient:
     """`matched`: catalogue ingredients by the names of allergies; `language` where none is on file."""
-    name = full_name(record)
+    name = record.full_name
     return Patient(
         id=record.patient_id,
         birth_date=record.date_of_birth,
@@ -91,6 +91,6 @@ def _allergy(one: Allergy, matched: Mapping[str, str]) -> ShownAllergy:
 
 def renamed(record: ListedPatient, name: str | None) -> ListedPatient:
     """With this whole name; parts that the other dialect knows stay as long as they say the same."""
-    if name == full_name(record):
+    if name == record.full_name:
         return record
     return record.model_copy(update={"first_name": name or "", "last_name": None, "second_last_name": None})

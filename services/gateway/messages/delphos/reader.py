@@ -7,11 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.values import FindingText
+from services.gateway.messages import languages
 
-LANGUAGES: Final = ("pt", "es", "en")
-LANGUAGE_DEFAULT: Final = "en"
-"""Of texts that lack the reader's language."""
 _PREFERENCES_MAX: Final = 20
 
 
@@ -19,16 +16,12 @@ _PREFERENCES_MAX: Final = 20
 class Reader:
     """Who reads; `names` are those of the catalogue's ingredients, as they are always shown (ruling 3.3)."""
 
-    language: str = LANGUAGE_DEFAULT
+    language: str = languages.DEFAULT
     names: Mapping[str, str] = field(default_factory=dict)
 
     def name(self, ingredient: str) -> str:
         """An ingredient by its name; one that the catalogue no longer has, by its row."""
         return self.names.get(ingredient) or shown(ingredient.replace("-", " "))
-
-    def text(self, texts: Mapping[str, FindingText]) -> FindingText:
-        found = texts.get(self.language) or texts.get(LANGUAGE_DEFAULT)
-        return found or next(iter(texts.values()), FindingText(description=""))
 
 
 def shown(name: str) -> str:
@@ -43,10 +36,10 @@ def language(accept_language: str | None, tenant: str) -> str:
     for one in (accept_language or "").split(",")[:_PREFERENCES_MAX]:
         tag, _, weight = one.partition(";")
         spoken = tag.strip().partition("-")[0].lower()
-        if spoken in LANGUAGES and (weighs := _weight(weight)) > 0:
+        if spoken in languages.ALL and (weighs := _weight(weight)) > 0:
             wanted.append((weighs, spoken))
     if not wanted:
-        return tenant if tenant in LANGUAGES else LANGUAGE_DEFAULT
+        return tenant if tenant in languages.ALL else languages.DEFAULT
     return max(wanted, key=lambda one: one[0])[1]
 
 

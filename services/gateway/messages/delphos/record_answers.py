@@ -6,7 +6,7 @@ from contracts.command_outcomes import RecordCommandSucceeded
 from contracts.record_commands import DeleteTemplate, PutConsultation
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import consultations
-from services.gateway.messages.delphos.words import tag
+from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.outcomes import record_answers
 from services.gateway.messages.requests import Request
 
@@ -16,7 +16,7 @@ def put(outcome: RecordCommandSucceeded, request: Request) -> Answer:
     if outcome.consultation is None:
         raise LookupError("the outcome has no consultation")
     shown = consultations.render(outcome.consultation)
-    return Answer(201 if outcome.created else 200, shown.body(), {"ETag": tag(shown.version)})
+    return tagged(201 if outcome.created else 200, shown, shown.version)
 
 
 @record_answers(DeleteTemplate)

@@ -80,8 +80,6 @@ def _problem(outcome: CommandRefused | RecordCommandRefused) -> Problem:
     if code == "validation_failed":
         entries = [_refusal(one) for one in outcome.refusals] or [_only(outcome)]
         return Problem(code, outcome.message, headers=headers, detail=entries)
-    if code == "unacknowledged_interactions":
-        return _unacknowledged(outcome)
     named = {name: members[name] for name in TABLE[code].members if name in members}
     return Problem(code, outcome.message, headers=headers, **named)
 
@@ -93,18 +91,3 @@ def _refusal(one: Refusal) -> dict[str, Any]:
 def _only(outcome: CommandRefused | RecordCommandRefused) -> dict[str, Any]:
     """A refusal without entries is about the field that its code belongs to."""
     return entry(located(PLACES.get(outcome.code) or ""), outcome.code, outcome.message)
-
-
-def _unacknowledged(outcome: CommandRefused | RecordCommandRefused) -> Problem:
-    """Its body has exactly five members (delphos-dialect 3.4)."""
-    found = [{"id": one["id"], "severity": one["severity"]} for one in outcome.data.get("interactions", ())]
-    named = outcome.prescription_id if isinstance(outcome, CommandRefused) else outcome.record_id
-    count = len(found)
-    what = "interaction" if count == 1 else "interactions"
-    return Problem(
-        "unacknowledged_interactions",
-        f"{count} {what} of severity critical or contraindicated must be acknowledged first.",
-        prescription_id=str(named),
-        interaction_count=count,
-        interactions=found,
-    )

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from contracts.message import utc
+from services.gateway.messages.answers import Answer
 
 
 def moment(at: datetime) -> str:
@@ -29,6 +30,11 @@ class Shown(BaseModel):
 
     def body(self) -> bytes:
         return self.__pydantic_serializer__.to_json(self)
+
+
+def tagged(status: int, shown: Shown | None, version: int) -> Answer:
+    """An answer about one thing, which every one is tagged with the version of (section 2.6)."""
+    return Answer(status, None if shown is None else shown.body(), {"ETag": tag(version)})
 
 
 def tag(version: int) -> str:
