@@ -217,6 +217,16 @@ def test_a_seal_of_what_was_cancelled_meanwhile_is_archived_and_never_valid():
     assert archived.version == cancelled.version
 
 
+def test_a_seal_that_comes_when_the_attempt_had_been_given_up_and_all_was_cancelled_changes_no_read():
+    failed = signing.after_failure(some.in_column(Column.SIGNING), "refused", number=1, occasion=at())
+    cancelled = cancelling.cancel(failed, reason="Rash.", occasion=at())
+
+    archived = signing.after_seal(cancelled, some.SEAL, number=1, occasion=at())
+
+    assert (archived.signature.status, archived.signed) == (SignatureStatus.FAILED, False)
+    assert (archived.signature.seal, archived.version) == (some.SEAL, cancelled.version)
+
+
 def test_a_seal_made_for_an_earlier_attempt_is_not_taken_for_the_present_one():
     failed = signing.after_failure(some.in_column(Column.SIGNING), "refused", number=1, occasion=at())
     again = signing.begin(failed, signed_by=some.DOCTOR, occasion=at())

@@ -133,7 +133,8 @@ def after_seal(
 ) -> Prescription:
     """Signed; `document_id` names the PDF of it, which is made once.
 
-    A seal of what was cancelled meanwhile is archived as void; any other late one is ignored.
+    A seal of what was cancelled meanwhile is archived, and nothing that a read shows changes; any other late
+    one is ignored.
     """
     signature = prescription.signature
     if signature is None or signature.number != number or signature.seal is not None:
@@ -141,7 +142,7 @@ def after_seal(
     if prescription.cell(Move.SIGNATURE_MADE).ignored:
         if prescription.status is not Status.CANCELLED:
             return prescription
-        archived = replace(signature, seal=seal, status=SignatureStatus.VOID)
+        archived = replace(signature, seal=seal)
         note = Note(action=Action.SIGNATURE_ARCHIVED)
         return replace(prescription, signature=archived).noted(occasion, note)
     target = prescription.admit(Move.SIGNATURE_MADE)
