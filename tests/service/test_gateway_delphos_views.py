@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -130,6 +131,73 @@ async def test_what_the_clock_has_expired_is_listed_as_expired_and_no_longer_as_
 
     assert before == (([4, 2, 1], 3), ([3], 1))
     assert after == (([4, 2], 2), ([3, 1], 2))
+
+
+MANY = 20_000
+RARE = UUID("c0ffee00-0000-0000-0000-000000000002")
+
+
+async def fill(on: Serving) -> None:
+    """Many copies of one row, wide as a sealed state: of all statuses, of few doctors, of rare origins."""
+    await on.deliver(changed(numbered(on, 1)))
+    any_status = ", ".join(f"'{one.value}'" for one in Status)
+    own = {
+        "prescription_id": "md5('p' || n)::uuid",
+        "doctor_id": f"CASE WHEN n % 500 = 0 THEN '{RARE}' ELSE one.doctor_id END",
+        "created_at": "one.created_at + make_interval(secs => n)",
+        "valid_until": "now() + make_interval(secs => CASE WHEN n % 700 = 0 THEN -1 ELSE 86400 END)",
+        "status": f"CASE WHEN n % 20 < 9 THEN 'submitted' ELSE (ARRAY[{any_status}])[1 + n % 8] END",
+        "origin": "CASE n % 7000 WHEN 1 THEN 'imported' WHEN 2 THEN 'consultation' ELSE 'manual' END",
+        "state": "decode(repeat(md5(n::text), 90), 'hex')",
+    }
+    async with on.owner.acquire() as conn:
+        columns = await conn.fetchval(
+            """
+            SELECT string_agg(attname, ',')
+              FROM pg_attribute
+             WHERE attrelid = 'prescription_view'::regclass AND attnum > 0 AND NOT attisdropped
+            """
+        )
+        values = ", ".join(own.get(name, f"one.{name}") for name in columns.split(","))
+        await conn.execute(
+            f"""
+            INSERT INTO prescription_view ({columns})
+            SELECT {values}
+              FROM generate_series(1, {MANY}) AS n
+             CROSS JOIN (SELECT * FROM prescription_view LIMIT 1) AS one
+            """
+        )
+        await conn.execute("VACUUM ANALYZE prescription_view")
+
+
+async def blocks_read(on: Serving, **wanted: Any) -> int:
+    """Of indexes and tables, by the list of what is wanted."""
+    sql, values = prescription_lists.statement(Filter(**wanted), clock.now())
+    async with on.pool.acquire() as conn:
+        told = await conn.fetchval(
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", str(on.tenants[NORTE]), 20, 0, *values
+        )
+    plan = json.loads(told)[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def test_no_filter_of_a_long_list_reads_the_rows_that_it_does_not_show(on: Serving) -> None:
+    await fill(on)
+    async with on.owner.acquire() as conn:
+        table = await conn.fetchval("SELECT pg_relation_size('prescription_view') / 8192")
+    days = {"created_from": delphos.AT, "created_to": delphos.AT + timedelta(days=1)}
+
+    read = {
+        (status, origin, doctor, bool(dates)): await blocks_read(
+            on, status=status, origin=origin, doctor_id=doctor, **dates
+        )
+        for status in (None, *Status)
+        for origin in (None, "manual", "imported")
+        for doctor in (None, delphos.draft().doctor.doctor_id, RARE)
+        for dates in ({}, days)
+    }
+
+    assert {asked: blocks for asked, blocks in read.items() if blocks > table / 4} == {}
 
 
 async def told(on: Serving, number: int = 1, **asked: int) -> history.Page:

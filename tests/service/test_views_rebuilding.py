@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -24,10 +24,10 @@ from services.gateway.work import works as gateway_works
 from services.prescription import work as prescription_work
 from services.prescription.handlers import handlers as prescription_handlers
 from services.prescription.messages import announcing
-from shared import clock, database, outbox
+from shared import clock, database, graves, outbox
 from shared.database import Pool
 from shared.errors import Rejected
-from shared.messaging import Handlers
+from shared.messaging import Delivery, Handlers
 from shared.records import Stored
 from shared.work import Worker
 from tests.gateway import DATA_KEY, Serving, serving
@@ -322,6 +322,35 @@ async def test_one_that_is_begun_again_counts_nothing_of_the_one_given_up(both: 
     assert await both.rows() == before
     with pytest.raises(Rejected, match="was given up"):
         await rebuilding.wait(both.gateway.owner, first, say=lambda _: None)
+
+
+async def test_whoever_waits_is_told_what_is_buried_and_its_replay_ends_the_rebuild(both: Both) -> None:
+    before = await both.rows()
+    kept: list[Stored] = []
+    id = await both.begun()
+    await both.announced(kept=kept)
+    (place,) = (n for n, one in enumerate(kept) if one.key == str(ID).encode())
+    whole = kept[place]
+    assert whole.value is not None
+    kept[place] = replace(whole, value=whole.value.replace(b'"tenant_id"', b'"tenant"'))
+    await both.shown(*kept)
+    said: list[str] = []
+
+    with pytest.raises(Rejected, match=f"those of {ID} are buried.*dead-letters replay"):
+        await rebuilding.wait(both.gateway.owner, id, say=said.append, sleep=lambda _: both.looked())
+    assert said == [f"{len(kept) - 2} records of {len(kept) - 1} have arrived"]
+    assert (await both.outcome(id), await both.rows()) == (None, before)
+
+    async with database.transaction(both.gateway.owner) as conn:
+        buried = await graves.first(conn, whole.topic, str(ID).encode())
+        assert buried is not None
+        # As if the fault that had it buried were mended.
+        delivery = Delivery(gateway_handlers, both.gateway.owner)
+        await delivery.replay(conn, replace(buried.record, value=whole.value))
+        await graves.release(conn, buried)
+    await rebuilding.wait(both.gateway.owner, id, say=said.append, sleep=lambda _: both.looked())
+    assert said[-1] == f"the views are rebuilt from {len(kept) - 1} records"
+    assert await both.rows() == before
 
 
 async def test_a_long_history_is_announced_in_several_records(

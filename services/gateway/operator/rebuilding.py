@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 from contracts.rebuilding import AnnounceAgain
 from services.gateway.operator.provisioning import note_of_installation
 from services.gateway.store import rebuilds
+from services.gateway.store.rebuilds import Rebuild
 from shared import clock, database, ids, outbox
 from shared.database import Pool
 from shared.errors import Rejected, Unavailable
 
 LOOKS_SECONDS: Final = 1.0
 LOOKS_MAX: Final = 6 * 3600
+NAMED_MAX: Final = 20
 
 Say = Callable[[str], None]
 Sleep = Callable[[float], Awaitable[object]]
@@ -38,7 +40,10 @@ async def begin(pool: Pool, *, again: bool, say: Say) -> UUID:
 
 
 async def wait(pool: Pool, rebuild_id: UUID, *, say: Say, sleep: Sleep = asyncio.sleep) -> None:
-    """Until reads see the new views. Raises Rejected once it is given up, Unavailable after six hours."""
+    """Until reads see the new views.
+
+    Raises Rejected once it is given up, or waits for nothing but what is buried; Unavailable after six hours.
+    """
     last = -1
     for _ in range(LOOKS_MAX):
         found = await rebuilds.find(pool, rebuild_id)
@@ -50,5 +55,18 @@ async def wait(pool: Pool, rebuild_id: UUID, *, say: Say, sleep: Sleep = asyncio
         if found.arrived != last:
             last = found.arrived
             say(f"{found.arrived} records of {found.announced or 'more'} have arrived")
+        elif keys := await rebuilds.buried(pool, rebuild_id):
+            raise Rejected(_incomplete(rebuild_id, found, keys))
         await sleep(LOOKS_SECONDS)
-    raise Unavailable(f"the rebuild {rebuild_id} goes on; is every service running, is anything buried?")
+    raise Unavailable(f"the rebuild {rebuild_id} goes on; is every service running?")
+
+
+def _incomplete(rebuild_id: UUID, found: Rebuild, keys: Sequence[bytes]) -> str:
+    """What is missing, and the two ways on; reads see the present views all the while."""
+    named = ", ".join(key.decode(errors="replace") for key in keys[:NAMED_MAX])
+    more = f" and {len(keys) - NAMED_MAX} more" if len(keys) > NAMED_MAX else ""
+    return (
+        f"the rebuild {rebuild_id} is not whole: {found.arrived} records of {found.announced or 'more'} have "
+        f"arrived, and those of {named}{more} are buried. `dead-letters replay` lets it end by itself, "
+        "`rebuild-views --again` begins anew; until then reads see the present views"
+    )

@@ -12,9 +12,20 @@ from services.gateway.store import views
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Pool
 
-# Over by the clock, though its event has not come yet (ruling 3.10): seen at once as what it will be.
-_DUE: Final = """(status = 'submitted' AND valid_until <= {now}
-                         AND (claim_expires_at IS NULL OR claim_expires_at <= {now}))"""
+# Over by the clock, though its event has not come yet (ruling 3.10): seen at once as what it will be. These
+# are few and have an index of their own; by their ids, without a look at its row, each other is told apart.
+_DUE: Final = """,
+            due AS MATERIALIZED (
+                SELECT view.*
+                  FROM present
+                 CROSS JOIN LATERAL (
+                       SELECT tenant_id, prescription_id, created_at, origin, consultation_id, patient_id,
+                              doctor_id
+                         FROM prescription_view
+                        WHERE tenant_id = present.id
+                          AND status = 'submitted'
+                          AND valid_until <= {now}
+                          AND (claim_expires_at IS NULL OR claim_expires_at <= {now})) AS view)"""
 
 
 @dataclass(frozen=True)
@@ -33,11 +44,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A filter as SQL: `branches` are what a page is made of, `minus` those of them that do not count."""
+    """A filter as SQL: the sources that a page is made of, and the `due` that they speak of, if they do."""
 
     condition: str
-    branches: tuple[str, ...]
-    minus: str | None
+    sources: tuple[str, ...]
+    due: str
     values: tuple[object, ...]
 
 
@@ -45,11 +56,22 @@ async def page(
     pool: Pool, *, tenant_id: UUID, now: datetime, wanted: Filter, limit: int, offset: int
 ) -> tuple[list[Prescription], int]:
     """One page, newest first, and how many in all. Ids come first, so that pages far back read no states."""
-    asked = _asked(wanted, now, first=4)
+    sql, values = statement(wanted, now)
     async with reading(pool) as conn:
-        rows = await conn.fetch(
-            f"""
-            {TENANT},
+        rows = await conn.fetch(sql, str(tenant_id), limit, offset, *values)
+    shown = [
+        views.opened(row["state"], tenant_id, row["prescription_id"])
+        for row in rows
+        if row["state"] is not None
+    ]
+    return shown, rows[0]["total"]
+
+
+def statement(wanted: Filter, now: datetime) -> tuple[str, tuple[object, ...]]:
+    """What a list is read with, and its values after tenant, limit and offset."""
+    asked = _asked(wanted, now, first=4)
+    sql = f"""
+            {TENANT}{asked.due},
             page AS (
                 SELECT one.*
                   FROM present
@@ -68,47 +90,23 @@ async def page(
                     WHERE (tenant_id, prescription_id) = (present.id, page.prescription_id)
                    OFFSET 0) AS whole ON true
              ORDER BY page.created_at DESC, page.prescription_id DESC
-            """,
-            str(tenant_id),
-            limit,
-            offset,
-            *asked.values,
-        )
-    shown = [
-        views.opened(row["state"], tenant_id, row["prescription_id"])
-        for row in rows
-        if row["state"] is not None
-    ]
-    return shown, rows[0]["total"]
+            """
+    return sql, asked.values
 
 
 def _branches(asked: _Asked) -> str:
     """Each in the order of its index, and no longer than the page could need."""
     return " UNION ALL ".join(
         f"""(SELECT prescription_id, created_at
-                FROM prescription_view
-               WHERE tenant_id = present.id {asked.condition} {branch}
+                FROM {source} {asked.condition}
                ORDER BY created_at DESC, prescription_id DESC
                LIMIT $2::bigint + $3::bigint)"""
-        for branch in asked.branches
+        for source in asked.sources
     )
 
 
 def _total(asked: _Asked) -> str:
-    """What an index counts, less the few of it that the clock has taken away."""
-    counted = [(" + ", branch) for branch in _plain(asked)]
-    if asked.minus is not None:
-        counted.append((" - ", asked.minus))
-    return "".join(
-        f"""{sign}(SELECT count(*)
-                     FROM prescription_view
-                    WHERE tenant_id = present.id {asked.condition} {branch})"""
-        for sign, branch in counted
-    )
-
-
-def _plain(asked: _Asked) -> tuple[str, ...]:
-    return ("AND status = 'submitted'",) if asked.minus is not None else asked.branches
+    return " + ".join(f"(SELECT count(*) FROM {source} {asked.condition})" for source in asked.sources)
 
 
 def _asked(wanted: Filter, now: datetime, *, first: int) -> _Asked:
@@ -128,16 +126,20 @@ def _asked(wanted: Filter, now: datetime, *, first: int) -> _Asked:
     due = _DUE.format(now=f"${first + len(values)}::timestamptz")
     match wanted.status:
         case None:
-            return _Asked(condition, ("",), None, values)
+            return _Asked(condition, (_of_status(None),), "", values)
         case Status.SUBMITTED:
-            return _Asked(
-                condition,
-                (f"AND status = 'submitted' AND NOT coalesce({due}, false)",),
-                f"AND {due}",
-                (*values, now),
+            left = (
+                f"{_of_status(Status.SUBMITTED)} AND prescription_id NOT IN (SELECT prescription_id FROM due)"
             )
+            return _Asked(condition, (left,), due, (*values, now))
         case Status.EXPIRED:
-            return _Asked(condition, ("AND status = 'expired'", f"AND {due}"), None, (*values, now))
+            sources = _of_status(Status.EXPIRED), "due WHERE tenant_id = present.id"
+            return _Asked(condition, sources, due, (*values, now))
         case status:
-            # One of the words of the enumeration: nothing that a client wrote.
-            return _Asked(condition, (f"AND status = '{status.value}'",), None, values)
+            return _Asked(condition, (_of_status(status),), "", values)
+
+
+def _of_status(status: Status | None) -> str:
+    """The words are those of the enumeration: nothing that a client wrote."""
+    told = "" if status is None else f" AND status = '{status.value}'"
+    return f"prescription_view WHERE tenant_id = present.id{told}"

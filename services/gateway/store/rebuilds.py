@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from contracts.rebuilding import StateAnnounced
 from services.gateway.store.generations import LEAVING, REBUILT, SHOWN, VIEWS
 from services.gateway.store.reading import reading
 from shared import work
@@ -95,6 +96,22 @@ async def find(conn: Connection | Pool, rebuild_id: UUID) -> Rebuild | None:
 async def under_way(conn: Connection | Pool) -> Rebuild | None:
     found = await _read(conn, "ended_at IS NULL")
     return found[0] if found else None
+
+
+async def buried(conn: Connection | Pool, rebuild_id: UUID) -> Sequence[bytes]:
+    """The keys whose graves hold something of a rebuild: it does not end before they are replayed."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT key
+          FROM grave_record
+         WHERE topic = $1
+           AND position(convert_to($2, 'UTF8') IN value) > 0
+         ORDER BY key
+        """,
+        StateAnnounced.topic,
+        str(rebuild_id),
+    )
+    return [row["key"] for row in rows]
 
 
 async def _read(conn: Connection | Pool, condition: str, *values: object) -> Sequence[Rebuild]:

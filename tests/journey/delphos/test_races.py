@@ -1,13 +1,20 @@
-"""Races on one prescription (3.7): really at the same time, and only the published outcomes."""
+"""Races on one prescription (3.7): both accepted before either is decided, in each order."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import httpx
+import pytest
 
+from dev.platform import Platform
+from tests import problems
 from tests.clients import Pharmacy
+from tests.infrastructure import until
 from tests.journey.delphos.desk import (
     AMOXICILLIN,
     ASPIRIN,
@@ -20,82 +27,141 @@ from tests.journey.delphos.desk import (
 )
 
 ROUNDS = 4
+Race = Callable[..., Awaitable[tuple[httpx.Response, httpx.Response]]]
+in_each_order = pytest.mark.parametrize("swapped", [False, True], ids=["first wins", "second wins"])
+_UNDECIDED = "SELECT count(*) FROM request WHERE prescription_id = $1 AND state = 'PENDING'"
 
 
-async def both(first: Any, second: Any, number: int) -> tuple[httpx.Response, httpx.Response]:
-    """At once; every other time the second has a head start, so that both orders are seen."""
+@pytest.fixture
+def race(platform: Platform) -> Race:
+    """`await race(id, one, other, swapped=…)`: both are accepted before either is decided, in this order."""
 
-    async def after(call: Any, seconds: float) -> httpx.Response:
-        await asyncio.sleep(seconds)
-        return await call
+    async def race(
+        id: str, one: Awaitable[Any], other: Awaitable[Any], *, swapped: bool
+    ) -> tuple[httpx.Response, httpx.Response]:
+        gateway = await asyncpg.connect(platform.postgres.url("gateway"))
+        running: list[asyncio.Future[Any]] = []
 
-    lead = 0.06 * (number // 2)
-    waits = (lead, 0.0) if number % 2 else (0.0, lead)
-    one, other = await asyncio.gather(after(first, waits[0]), after(second, waits[1]))
-    return one, other
+        async def undecided() -> bool:
+            return bool(await gateway.fetchval(_UNDECIDED, id) == len(running))
 
+        async def published() -> bool:
+            return not await gateway.fetchval("SELECT EXISTS (SELECT FROM outbox)")
 
-async def test_a_cancel_meets_a_start(desk: Desk, pharmacy: Pharmacy) -> None:
-    seen = set()
-    for number in range(ROUNDS):
-        id = await desk.up_to("submitted")
-        code = (await desk.read(id))["prescription_code"]
-        cancel, start = await both(desk.step(id, "cancelled"), pharmacy.start(code), number)
-        assert cancel.status_code == 200, cancel.text
-        read = await desk.read(id)
-        assert read["status"] == "cancelled"
-        if start.status_code == 201:
-            assert [one["status"] for one in read["dispensations"]] == ["cancelled"]
-            refused = await pharmacy.complete(start.json()["dispensation_id"])
-            assert (refused.status_code, refused.json()["code"]) == (409, "prescription_voided")
-        else:
-            assert (start.status_code, start.json()["code"]) == (409, "prescription_voided")
-            assert read["dispensations"] == []
-        seen.add(start.status_code)
-    assert seen <= {201, 409}
+        try:
+            async with _held(platform, id):
+                for call in (other, one) if swapped else (one, other):
+                    running.append(asyncio.ensure_future(call))
+                    await until(undecided, 20)
+                await until(published, 20)
+            answers = await asyncio.gather(*running)
+        finally:
+            await gateway.close()
+        return (answers[1], answers[0]) if swapped else (answers[0], answers[1])
+
+    return race
 
 
-async def test_a_cancel_meets_the_last_completion(desk: Desk, pharmacy: Pharmacy) -> None:
-    for number in range(ROUNDS):
-        id = await desk.up_to("submitted")
-        code = (await desk.read(id))["prescription_code"]
-        started = (await pharmacy.start(code)).json()
-        complete = pharmacy.complete(started["dispensation_id"])
-        cancel, completed = await both(desk.step(id, "cancelled"), complete, number)
-        status = (await desk.read(id))["status"]
-        if completed.status_code == 200:
-            assert (word(cancel), status) == ("409 invalid_transition", "dispensed")
-            assert (cancel.json()["from"], cancel.json()["allowed"]) == ("dispensed", [])
-        else:
-            assert (cancel.status_code, status) == (200, "cancelled")
-            assert completed.json()["code"] == "prescription_voided"
+@asynccontextmanager
+async def _held(platform: Platform, id: str) -> AsyncIterator[None]:
+    """Nobody decides on the prescription for so long."""
+    conn = await asyncpg.connect(platform.postgres.url("prescription"))
+    try:
+        async with conn.transaction():
+            await conn.execute("SELECT FROM prescription WHERE id = $1 FOR UPDATE", id)
+            yield
+    finally:
+        await conn.close()
 
 
-async def test_a_cancel_meets_a_signature(desk: Desk) -> None:
-    for number in range(ROUNDS):
-        id = await desk.up_to("validated")
-        cancel, sign = await both(desk.step(id, "cancelled"), desk.step(id, "signed"), number)
-        assert cancel.status_code == 200, cancel.text
-        read = await desk.read(id)
-        assert read["status"] == "cancelled"
-        if sign.status_code == 200:
-            assert sign.json()["status"] == "signed"
-            assert read["signature"]["status"] == "void"
-        else:
-            assert (word(sign), sign.json()["from"]) == ("409 invalid_transition", "cancelled")
-            assert (read["signature"] or {"status": "void"})["status"] != "completed"
+@in_each_order
+async def test_a_cancel_meets_a_start(desk: Desk, pharmacy: Pharmacy, race: Race, swapped: bool) -> None:
+    id = await desk.up_to("submitted")
+    code = (await desk.read(id))["prescription_code"]
+
+    cancel, start = await race(id, desk.step(id, "cancelled"), pharmacy.start(code), swapped=swapped)
+
+    assert cancel.status_code == 200, cancel.text
+    read = await desk.read(id)
+    assert read["status"] == "cancelled"
+    if swapped:
+        assert start.status_code == 201
+        assert [one["status"] for one in read["dispensations"]] == ["cancelled"]
+        refused = await pharmacy.complete(start.json()["dispensation_id"])
+        assert (refused.status_code, refused.json()["code"]) == (409, "prescription_voided")
+    else:
+        assert (start.status_code, start.json()["code"]) == (409, "prescription_voided")
+        assert read["dispensations"] == []
 
 
-async def test_a_cancel_meets_a_release(desk: Desk, pharmacy: Pharmacy) -> None:
-    for number in range(ROUNDS):
-        id = await desk.up_to("signed")
-        code = (await desk.read(id))["prescription_code"]
-        cancel, submit = await both(desk.step(id, "cancelled"), desk.step(id, "submitted"), number)
-        assert cancel.status_code == 200, cancel.text
-        assert (await desk.read(id))["status"] == "cancelled"
-        if submit.status_code != 200:
-            assert (word(submit), submit.json()["from"]) == ("409 invalid_transition", "cancelled")
-        assert (await pharmacy.start(code)).status_code in (404, 409)
+@in_each_order
+async def test_a_cancel_meets_the_last_completion(
+    desk: Desk, pharmacy: Pharmacy, race: Race, swapped: bool
+) -> None:
+    id = await desk.up_to("submitted")
+    started = (await pharmacy.start((await desk.read(id))["prescription_code"])).json()
+    complete = pharmacy.complete(started["dispensation_id"])
+
+    cancel, completed = await race(id, desk.step(id, "cancelled"), complete, swapped=swapped)
+
+    status = (await desk.read(id))["status"]
+    if swapped:
+        assert (completed.status_code, word(cancel), status) == (200, "409 invalid_transition", "dispensed")
+        assert (cancel.json()["from"], cancel.json()["allowed"]) == ("dispensed", [])
+    else:
+        assert (cancel.status_code, status) == (200, "cancelled")
+        assert completed.json()["code"] == "prescription_voided"
+
+
+@in_each_order
+async def test_a_cancel_meets_a_signature(desk: Desk, race: Race, swapped: bool) -> None:
+    """Whether it comes first or while the signature is under way, nothing is signed."""
+    id = await desk.up_to("validated")
+    await desk.settled(id)
+
+    cancel, sign = await race(id, desk.step(id, "cancelled"), desk.step(id, "signed"), swapped=swapped)
+
+    assert cancel.status_code == 200, cancel.text
+    assert (word(sign), sign.json()["from"]) == ("409 invalid_transition", "cancelled")
+    read = await desk.read(id)
+    assert (read["status"], read["signed_at"]) == ("cancelled", None)
+    assert (read["signature"] is not None) == swapped
+    assert (read["signature"] or {"status": "void"})["status"] == "void"
+
+
+async def test_a_cancel_meets_a_signature_that_stands(desk: Desk) -> None:
+    id = await desk.up_to("validated")
+    sign = await desk.step(id, "signed")
+    cancel = await desk.step(id, "cancelled")
+    assert (sign.json()["status"], cancel.json()["status"]) == ("signed", "cancelled")
+    assert cancel.json()["signature"]["status"] == "void"
+
+
+@in_each_order
+async def test_a_cancel_meets_a_release(desk: Desk, pharmacy: Pharmacy, race: Race, swapped: bool) -> None:
+    id = await desk.up_to("signed")
+    code = (await desk.read(id))["prescription_code"]
+
+    cancel, submit = await race(id, desk.step(id, "cancelled"), desk.step(id, "submitted"), swapped=swapped)
+
+    assert cancel.status_code == 200, cancel.text
+    assert (await desk.read(id))["status"] == "cancelled"
+    if swapped:
+        assert submit.json()["status"] == "submitted"
+    else:
+        assert (word(submit), submit.json()["from"]) == ("409 invalid_transition", "cancelled")
+    said = "409 prescription_voided" if swapped else "404 code_not_found"
+    assert problems.word(await pharmacy.start(code)) == said
+
+
+async def test_a_signature_meets_another(desk: Desk, race: Race) -> None:
+    id = await desk.up_to("validated")
+
+    first, second = await race(id, desk.step(id, "signed"), desk.step(id, "signed"), swapped=False)
+
+    assert (first.status_code, word(second)) == (200, "409 signing_in_progress")
+    assert second.json()["retryable"] is True
+    assert word(await desk.step(id, "signed")) == "409 invalid_transition"
 
 
 async def test_two_sign_at_once_and_one_does(desk: Desk) -> None:
@@ -122,74 +188,94 @@ async def test_two_sign_with_one_key_and_both_hear_the_same(desk: Desk) -> None:
     assert len({one.content for one in answers}) == 1
 
 
-async def test_of_two_pharmacies_one_gets_it(
-    desk: Desk, pharmacy: Pharmacy, other_pharmacy: Pharmacy
+@in_each_order
+async def test_of_two_pharmacies_the_first_gets_it(
+    desk: Desk, pharmacy: Pharmacy, other_pharmacy: Pharmacy, race: Race, swapped: bool
 ) -> None:
-    for number in range(ROUNDS):
-        code = (await desk.read(await desk.up_to("submitted")))["prescription_code"]
-        answers = await both(pharmacy.start(code), other_pharmacy.start(code), number)
-        assert sorted(one.status_code for one in answers) == [201, 409]
-        (loser,) = (one for one in answers if one.status_code == 409)
-        assert loser.json()["code"] == "already_being_dispensed"
+    id = await desk.up_to("submitted")
+    code = (await desk.read(id))["prescription_code"]
+
+    answers = await race(id, pharmacy.start(code), other_pharmacy.start(code), swapped=swapped)
+
+    winner, loser = reversed(answers) if swapped else answers
+    assert winner.status_code == 201
+    assert (loser.status_code, loser.json()["code"]) == (409, "already_being_dispensed")
 
 
-async def test_a_status_patch_meets_a_start(desk: Desk, pharmacy: Pharmacy) -> None:
-    for number in range(ROUNDS):
-        id = await desk.up_to("submitted")
-        code = (await desk.read(id))["prescription_code"]
-        patch, start = await both(desk.step(id, "dispensed"), pharmacy.start(code), number)
-        read = await desk.read(id)
-        if patch.status_code == 200:
-            assert (start.status_code, start.json()["code"]) == (409, "prescription_dispensed")
-            assert [one["source"] for one in read["dispensations"]] == ["status_patch"]
-        else:
-            assert (word(patch), start.status_code) == ("409 already_being_dispensed", 201)
-            assert "retry-after" in patch.headers
-            assert [one["status"] for one in read["dispensations"]] == ["started"]
+@in_each_order
+async def test_a_status_patch_meets_a_start(
+    desk: Desk, pharmacy: Pharmacy, race: Race, swapped: bool
+) -> None:
+    id = await desk.up_to("submitted")
+    code = (await desk.read(id))["prescription_code"]
+
+    patch, start = await race(id, desk.step(id, "dispensed"), pharmacy.start(code), swapped=swapped)
+
+    read = await desk.read(id)
+    if swapped:
+        assert (word(patch), start.status_code) == ("409 already_being_dispensed", 201)
+        assert "retry-after" in patch.headers
+        assert [one["status"] for one in read["dispensations"]] == ["started"]
+    else:
+        assert (patch.status_code, start.status_code) == (200, 409)
+        assert start.json()["code"] == "prescription_dispensed"
+        assert [one["source"] for one in read["dispensations"]] == ["status_patch"]
 
 
-async def test_an_acknowledgement_meets_a_recheck(desk: Desk) -> None:
-    for number in range(ROUNDS):
-        id = await desk.draft(WARFARIN, ASPIRIN)
-        (finding,) = (await desk.checked(id))["interactions"]
-        check = desk.call("POST", f"/prescriptions/{id}/safety-check")
-        acknowledged, checked = await both(desk.acknowledge(id, finding["id"]), check, number)
-        assert (acknowledged.status_code, checked.status_code) == (200, 200)
-        (one,) = (await desk.read(id))["interactions"]
-        assert (one["id"], one["acknowledged"]) == (finding["id"], True)
+@in_each_order
+async def test_an_acknowledgement_meets_a_recheck(desk: Desk, race: Race, swapped: bool) -> None:
+    id = await desk.draft(WARFARIN, ASPIRIN)
+    (finding,) = (await desk.checked(id))["interactions"]
+    check = desk.call("POST", f"/prescriptions/{id}/safety-check")
+
+    acknowledged, checked = await race(id, desk.acknowledge(id, finding["id"]), check, swapped=swapped)
+
+    assert (acknowledged.status_code, checked.status_code) == (200, 200)
+    (one,) = (await desk.read(id))["interactions"]
+    assert (one["id"], one["acknowledged"]) == (finding["id"], True)
 
 
-async def test_an_acknowledgement_meets_a_change_of_the_item(desk: Desk) -> None:
-    for number in range(ROUNDS):
-        id = await desk.draft(WARFARIN, ASPIRIN)
-        (finding,) = (await desk.checked(id))["interactions"]
-        item = (await desk.read(id))["items"][0]["id"]
-        change = desk.call("PATCH", f"/prescriptions/{id}/items/{item}", {"dosage": "10mg"})
-        acknowledged, changed = await both(desk.acknowledge(id, finding["id"]), change, number)
-        assert changed.status_code == 200
-        assert word(acknowledged) in ("200", "404 resource_not_found")
-        (fresh,) = (await desk.checked(id))["interactions"]
-        assert (fresh["id"] != finding["id"], fresh["acknowledged"]) == (True, False)
+@in_each_order
+async def test_an_acknowledgement_meets_a_change_of_the_item(desk: Desk, race: Race, swapped: bool) -> None:
+    """Either way the finding about what the item says now is another one, and unacknowledged."""
+    id = await desk.draft(WARFARIN, ASPIRIN)
+    (finding,) = (await desk.checked(id))["interactions"]
+    item = (await desk.read(id))["items"][0]["id"]
+    change = desk.call("PATCH", f"/prescriptions/{id}/items/{item}", {"dosage": "10mg"})
+
+    acknowledged, changed = await race(id, desk.acknowledge(id, finding["id"]), change, swapped=swapped)
+
+    assert (acknowledged.status_code, changed.status_code) == (200, 200)
+    (fresh,) = (await desk.checked(id))["interactions"]
+    assert (fresh["id"] != finding["id"], fresh["acknowledged"]) == (True, False)
+    assert word(await desk.acknowledge(id, finding["id"])) == "404 resource_not_found"
 
 
-async def test_a_change_meets_a_running_check(desk: Desk) -> None:
-    """Ruling 3.15: the check answers with the new content's result, or was answered before the change."""
-    for number in range(ROUNDS):
-        id = await desk.draft(WARFARIN)
-        check = desk.call("POST", f"/prescriptions/{id}/safety-check")
-        checked, added = await both(check, desk.call("POST", f"/prescriptions/{id}/items", ASPIRIN), number)
-        assert (checked.status_code, added.status_code) == (200, 201)
-        assert (checked.json()["items_checked"], len(checked.json()["interactions"])) in ((1, 0), (2, 1))
-        assert [one["severity"] for one in (await desk.settled(id))["interactions"]] == ["critical"]
+@in_each_order
+async def test_a_change_meets_a_running_check(desk: Desk, race: Race, swapped: bool) -> None:
+    """Ruling 3.15: the check answers with the new content's result."""
+    id = await desk.draft(WARFARIN)
+    await desk.settled(id)
+    check = desk.call("POST", f"/prescriptions/{id}/safety-check")
+    add = desk.call("POST", f"/prescriptions/{id}/items", ASPIRIN)
+
+    checked, added = await race(id, check, add, swapped=swapped)
+
+    assert (checked.status_code, added.status_code) == (200, 201)
+    assert (checked.json()["items_checked"], len(checked.json()["interactions"])) == (2, 1)
+    assert [one["severity"] for one in (await desk.settled(id))["interactions"]] == ["critical"]
 
 
-async def test_a_check_that_a_cancel_overtakes_says_so(desk: Desk) -> None:
-    for number in range(ROUNDS):
-        id = await desk.draft(AMOXICILLIN)
-        check = desk.call("POST", f"/prescriptions/{id}/safety-check")
-        checked, cancelled = await both(check, desk.step(id, "cancelled"), number)
-        assert cancelled.status_code == 200
-        assert word(checked) in ("200", "409 terminal_state")
+@in_each_order
+async def test_a_check_meets_a_cancel(desk: Desk, race: Race, swapped: bool) -> None:
+    id = await desk.draft(AMOXICILLIN)
+    await desk.settled(id)
+    check = desk.call("POST", f"/prescriptions/{id}/safety-check")
+
+    checked, cancelled = await race(id, check, desk.step(id, "cancelled"), swapped=swapped)
+
+    assert (word(checked), cancelled.status_code) == ("409 terminal_state", 200)
+    assert (await desk.read(id))["safety_check"]["status"] == "current"
 
 
 async def test_many_items_at_once_all_stay(desk: Desk) -> None:

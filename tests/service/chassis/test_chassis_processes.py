@@ -16,14 +16,40 @@ from contracts.message import Envelope
 from dev import kafka as dev_kafka
 from dev.kafka import Kafka
 from dev.supervisor import Supervisor
+from shared import database, outbox, relay
 from shared.database import Pool
 from shared.errors import Unavailable
+from shared.outbox import Row
 from tests.chassis_service import happened
 from tests.infrastructure import until
-from tests.service.chassis.ground import OUTCOMES, Ground, prepare
+from tests.service.chassis.ground import EVENTS, OUTCOMES, Ground, prepare
 
 
 class TestSeveralProcesses:
+    async def test_what_follows_a_refused_message_waits_until_that_is_set_aside(self, ground: Ground) -> None:
+        """Refused by our own producer before it was sent: what comes later must not overtake it."""
+        key = str(UUID(int=7)).encode()
+        too_large = Row(EVENTS, key, [], b"x" * (relay.REQUEST_BYTES_MAX + 1), burial=True)
+        async with database.transaction(ground.pool) as conn:
+            await outbox.send(conn, happened(number=1, thing=7))
+            await outbox.write(conn, [too_large])
+            await outbox.send(conn, happened(number=2, thing=7))
+
+        async with ground.pool.acquire() as kept:
+            held = kept.transaction()
+            await held.start()
+            await kept.execute("LOCK TABLE outbox_refused IN ACCESS EXCLUSIVE MODE")
+            async with ground.running():
+                await until(lambda: _tried(ground), seconds=20)
+                before = len(await ground.read(EVENTS))
+                await held.rollback()
+                await until(lambda: ground.handled(2), seconds=30)
+
+        assert before == 1
+
+        assert await ground.numbers() == [1, 2]
+        assert await ground.pool.fetchval("SELECT count(*) FROM outbox_refused") == 1
+
     async def test_when_the_relay_goes_another_takes_over(self, ground: Ground) -> None:
         async with AsyncExitStack() as stack:
             first = await stack.enter_async_context(ground.running("chassis-0"))
@@ -146,3 +172,15 @@ class TestBrokerRestart:
         assert [number for number in found if number >= 1_000] == list(range(1_000, 1_100))
         told = [Envelope.read(one.headers).id for one in await ground.read(OUTCOMES)]
         assert len(set(told)) == 500
+
+
+async def _tried(ground: Ground) -> bool:
+    """Whether the relay waits to set something aside."""
+    return bool(
+        await ground.pool.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM pg_locks
+                            WHERE relation = 'outbox_refused'::regclass AND NOT granted)
+            """
+        )
+    )
