@@ -13,8 +13,7 @@ from services.gateway.store.reading import TENANT, reading
 from shared.database import Pool
 
 # Over by the clock, though its event has not come yet (ruling 3.10): seen at once as what it will be.
-_DUE: Final = """(status = 'submitted' AND valid_until <= {now}
-                         AND (claim_expires_at IS NULL OR claim_expires_at <= {now}))"""
+_DUE: Final = f"(status = 'submitted' AND {views.OVER})"
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _plain(asked: _Asked) -> tuple[str, ...]:
 
 def _asked(wanted: Filter, now: datetime, *, first: int) -> _Asked:
     """Only what is asked for is in the statement, so that an index alone can count and order."""
-    compared: list[tuple[str, object]] = [
+    filters: list[tuple[str, object]] = [
         ("origin = {}::text", wanted.origin),
         ("consultation_id = {}::uuid", wanted.consultation_id),
         ("patient_id = {}::uuid", wanted.patient_id),
@@ -122,9 +121,8 @@ def _asked(wanted: Filter, now: datetime, *, first: int) -> _Asked:
         ("created_at <= {}::timestamptz", wanted.created_to),
         ("created_at < {}::timestamptz", wanted.created_before),
     ]
-    present = [(text, value) for text, value in compared if value is not None]
-    condition = " ".join(f"AND {text.format(f'${place}')}" for place, (text, _) in enumerate(present, first))
-    values = tuple(value for _, value in present)
+    texts, compared = views.compared(filters, first=first)
+    condition, values = " ".join(f"AND {text}" for text in texts), tuple(compared)
     due = _DUE.format(now=f"${first + len(values)}::timestamptz")
     match wanted.status:
         case None:
