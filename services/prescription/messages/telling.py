@@ -188,13 +188,15 @@ def issue_refused(prescription: Prescription, refusal: Refused, now: datetime) -
     """The refusal of an issue: of what was hidden nothing is shown but the findings that forbid it."""
     assert prescription.issue is not None
     told = _told(refusal, now)
-    if refusal.code == "safety_blocked":
+    if refusal.code == "safety_blocked" and (check := prescription.check) is not None:
         told["data"] |= {
             "findings": [state.keyed(one).model_dump(mode="json") for one in prescription.findings],
             "coverage": {
-                check: one.model_dump(mode="json") for check, one in state.coverage(prescription).items()
+                name: one.model_dump(mode="json") for name, one in state.coverage(check.coverage).items()
             },
-            "not_evaluated": [one.model_dump(mode="json") for one in state.not_evaluated(prescription)],
+            "not_evaluated": [
+                one.model_dump(mode="json") for one in state.not_evaluated(check.not_evaluated)
+            ],
         }
     return CommandRefused(
         tenant_id=prescription.tenant_id,
