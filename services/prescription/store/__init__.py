@@ -6,8 +6,6 @@ from services.prescription.store.announcing import (
     announce_again,
     announce_on,
     consultations_after,
-    newest_said,
-    outbox_is_clear,
     prescriptions_after,
     templates_after,
 )
@@ -81,8 +79,6 @@ __all__ = [
     "made_from",
     "may_sign",
     "name_taken",
-    "newest_said",
-    "outbox_is_clear",
     "patient",
     "patients_with_unsigned",
     "places_made_from",
