@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from contracts.values import Policy, Provider
+from contracts.values import Provider
 from services.gateway.messages import provider_settings
 from services.gateway.messages.provider_settings import ProviderSettings
 from shared.database import Connection
@@ -25,10 +25,6 @@ class KnownProvider:
 
     provider: Provider
     settings: ProviderSettings
-
-    @property
-    def policy(self) -> Policy:
-        return self.settings.policy
 
 
 async def provider(conn: Connection, tenant_id: UUID) -> KnownProvider:

@@ -25,7 +25,7 @@ from services.prescription.store.hand import (
     seen,
     strike_at,
 )
-from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
+from services.prescription.store.reading import finding_secret, in_force, still_in_force, suspended
 from services.prescription.store.record_rows import Wanted
 from services.prescription.store.record_rows import lock as lock_records
 from services.prescription.store.records import (
@@ -69,7 +69,6 @@ __all__ = [
     "find",
     "finding_secret",
     "has_catalogue",
-    "history",
     "hold",
     "holds",
     "in_force",
