@@ -198,7 +198,6 @@ async def test_what_blocks_is_told_most_severe_first_and_the_signature_is_again_
             {"id": str(worst.finding_id), "severity": "contraindicated"},
             {"id": str(other.finding_id), "severity": "critical"},
         ],
-        "message": refused.message,
     }
     assert (refused.prescription.status, refused.prescription.signature) == ("validated", None)
     assert found[0].message.prescription == refused.prescription
