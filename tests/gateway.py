@@ -48,6 +48,14 @@ READING_KEY = "norte-reader"
 WRITING_KEY = "norte-writer"
 OTHER_KEY = "sul-key"
 
+ANA = {
+    "first_name": "Ana",
+    "last_name": "López",
+    "document_type": "CC",
+    "document_number": "1000000001",
+    "date_of_birth": "1990-04-11",
+    "email_address": "ana@example.org",
+}
 MARTA = Doctor(
     doctor_id=UUID("018f0000-0000-7000-8000-000000000001"),
     given_names="Marta",
