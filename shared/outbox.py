@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +15,11 @@ from contracts.catalog import TOPICS
 from contracts.message import Command, Envelope, Message
 from shared import clock, database, ids, telemetry
 from shared.database import Connection, Pool
-from shared.errors import TooLarge
+from shared.errors import TooLarge, Unavailable
 
 ROW_BYTES_MAX: Final = 7 * 1024 * 1024
 CHANNEL: Final = "outbox"
+PUBLISHED_LOOKS_SECONDS: Final = 0.02
 
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
@@ -143,6 +146,21 @@ async def _wake(conn: Connection) -> None:
         return
     # The relay is another process. A notification makes commits queue: sent only when nothing else will do.
     await conn.execute(f"NOTIFY {CHANNEL}")
+
+
+async def until_published(pool: Pool, *, seconds_max: float) -> None:
+    """Wait until all that the outbox holds now is published: others go in between. Raises Unavailable."""
+    until = time.monotonic() + seconds_max
+    newest = await _asked(pool, "SELECT coalesce(max(seq), 0) FROM outbox")
+    while await _asked(pool, "SELECT EXISTS (SELECT FROM outbox WHERE seq <= $1)", newest):
+        if time.monotonic() > until:
+            raise Unavailable("the relay has not published the last piece yet")
+        await asyncio.sleep(PUBLISHED_LOOKS_SECONDS)
+
+
+async def _asked(pool: Pool, query: str, *values: object) -> object:
+    async with database.transaction(pool) as conn:
+        return await conn.fetchval(query, *values)
 
 
 def relayed_by(pool: Pool, wake: Callable[[], None] | None) -> None:

@@ -83,15 +83,9 @@ def aspirin(**changes: Any) -> Item:
 
 
 def finding(**changes: Any) -> KeyedFinding:
-    found = KeyedFinding(
+    found = known.finding(
         finding_id=FINDING,
         finding_key="f0",
-        interaction_type="pharmacodynamic",
-        severity=Severity.CRITICAL,
-        rule_id="f:acetylsalicylic-acid:warfarin",
-        source="tier1_matrix",
-        ingredients=("acetylsalicylic-acid", "warfarin"),
-        drug_a="VARFARINA SODICA",
         drug_b="ACIDO ACETILSALICILICO",
         item_ids=(WARFARIN, ASPIRIN),
         text={
@@ -103,7 +97,6 @@ def finding(**changes: Any) -> KeyedFinding:
                 description="More risk of bleeding.", recommendation="Avoid, or watch the INR."
             ),
         },
-        blocking=True,
         detected_at=at("14:50:41"),
     )
     return found.model_copy(update=changes)
@@ -121,13 +114,7 @@ def acknowledged(**changes: Any) -> KeyedFinding:
 
 
 def seal() -> Seal:
-    return Seal(
-        profile="rx-sign/1",
-        algorithm="ES256",
-        key_id="seal-1",
-        protected="eyJhbGciOiJFUzI1NiJ9",
-        payload="e30",
-        signature="c2ln",
+    return known.seal(
         document_sha256="9f2c6f1f0b8c4f0e5d7a1b3c2d4e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70",
         certificate_sha256="4be1c0d9a8f7e6d5c4b3a29180706f5e4d3c2b1a0f9e8d7c6b5a493827160504",
         sealed_at=at("15:02:26"),

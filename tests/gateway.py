@@ -15,6 +15,7 @@ from contracts.drug_catalog import CatalogueName, CatalogueProduct, CatalogueRel
 from contracts.values import ActiveIngredient, Doctor, Product
 from services.gateway.api.app import create_app
 from services.gateway.api.context import Gateway
+from services.gateway.auth import rights
 from services.gateway.auth.api_keys import KeyDoor
 from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
@@ -47,6 +48,14 @@ READING_KEY = "norte-reader"
 WRITING_KEY = "norte-writer"
 OTHER_KEY = "sul-key"
 
+ANA = {
+    "first_name": "Ana",
+    "last_name": "López",
+    "document_type": "CC",
+    "document_number": "1000000001",
+    "date_of_birth": "1990-04-11",
+    "email_address": "ana@example.org",
+}
 MARTA = Doctor(
     doctor_id=UUID("018f0000-0000-7000-8000-000000000001"),
     given_names="Marta",
@@ -177,10 +186,10 @@ async def provide(on: Serving, limits: Limits, calls: Mapping[str, int]) -> None
             assert secret is not None
             on.secrets[client] = secret
         for name, slug, permissions in (
-            (KEY, NORTE, provisioning.PERMISSIONS),
+            (KEY, NORTE, rights.PERMISSIONS),
             (READING_KEY, NORTE, ("prescriptions:read",)),
             (WRITING_KEY, NORTE, ("prescriptions:write",)),
-            (OTHER_KEY, SUL, provisioning.PERMISSIONS),
+            (OTHER_KEY, SUL, rights.PERMISSIONS),
         ):
             on.keys[name] = key = provisioning.new_key(on.settings.environment)
             await provisioning.save_key(conn, on.tenants[slug], name, key, permissions=permissions)

@@ -99,6 +99,21 @@ def item(**changes: Any) -> Item:
     return ordered.model_copy(update=changes)
 
 
+def seal(**changes: Any) -> Seal:
+    sealed = Seal(
+        profile="rx-sign/1",
+        algorithm="ES256",
+        key_id="seal-1",
+        protected="eyJhbGciOiJFUzI1NiJ9",
+        payload="e30",
+        signature="c2ln",
+        document_sha256="00" * 32,
+        certificate_sha256="00" * 32,
+        sealed_at=AT,
+    )
+    return sealed.model_copy(update=changes)
+
+
 def prescription(**changes: Any) -> Prescription:
     issued = Prescription(
         tenant_id=TENANT,
@@ -123,17 +138,7 @@ def prescription(**changes: Any) -> Prescription:
         diagnoses=(Diagnosis(diagnosis_code="R51", description="Cefalea"),),
         items=(item(),),
         valid_until=datetime(2026, 7, 26, 5, 59, 59, tzinfo=UTC),
-        seal=Seal(
-            profile="rx-sign/1",
-            algorithm="ES256",
-            key_id="seal-1",
-            protected="eyJhbGciOiJFUzI1NiJ9",
-            payload="e30",
-            signature="c2ln",
-            document_sha256="00" * 32,
-            certificate_sha256="00" * 32,
-            sealed_at=AT,
-        ),
+        seal=seal(),
         signed_document_id=UUID("019eff82-759c-7d8c-908a-666eb419d581"),
         created_at=AT,
         updated_at=AT,

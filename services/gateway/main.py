@@ -21,7 +21,8 @@ from services.gateway.auth.door import Door
 from services.gateway.auth.grants import Grants
 from services.gateway.auth.keys import VERIFIES_AFTER, WrongSecretKey
 from services.gateway.commands import Commands
-from services.gateway.handlers import consultations, handlers, reports
+from services.gateway.handlers import handlers
+from services.gateway.handlers.entrance import entrance
 from services.gateway.settings import Settings
 from services.gateway.store import at_rest, catalogue, data_keys, directory, requests, token_keys
 from services.gateway.store.data_keys import WrongDataKey
@@ -58,9 +59,8 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
     ):
         door = Door(running.pool, settings)
         await door.token_keys()
-        reports.entrance.open(door, settings.base_url)
         key_door = KeyDoor(running.pool, settings)
-        consultations.entrance.open(door, key_door, settings.base_url)
+        entrance.open(door, key_door, settings.base_url)
         tasks = [
             asyncio.create_task(_tidy(running.pool)),
             asyncio.create_task(_note_uses(key_door)),

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -28,7 +27,6 @@ from services.prescription.store.unsigned import RECHECK, RECHECK_ALL, RESOLVE_A
 from services.prescription.store.writing import CLOCK
 from shared import clock, outbox, telemetry
 from shared.database import Connection, Pool, transaction
-from shared.errors import Unavailable
 from shared.outbox import Outbox
 from shared.work import Finish, Job, Works
 
@@ -38,7 +36,6 @@ PIECE: Final = 500
 """Patients that one transaction has checked again; records that one announces again."""
 PIECE_BYTES_MAX: Final = 8 * 1024 * 1024
 PUBLISHED_SECONDS_MAX: Final = 60.0
-PUBLISHED_LOOKS_SECONDS: Final = 0.05
 ANNOUNCE_SECONDS_MAX: Final = 120.0
 PRESCRIPTIONS_PIECE: Final = 100
 """Prescriptions that are resolved again under one lease, each in a transaction of its own."""
@@ -125,7 +122,7 @@ async def announce(job: Job, pool: Pool) -> Finish:
     """The next piece of what views are rebuilt from, once the last is published: others go in between."""
     rebuild_id = UUID(job.key)
     reached = store.Reached.of(job.payload)
-    await _last_is_published(pool)
+    await outbox.until_published(pool, seconds_max=PUBLISHED_SECONDS_MAX)
 
     async def finish(conn: Connection, outbox: Outbox) -> None:
         said, last = await _announce_piece(conn, outbox, rebuild_id, reached)
@@ -139,19 +136,6 @@ async def announce(job: Job, pool: Pool) -> Finish:
         await store.announce_on(conn, rebuild_id, on, at=clock.now())
 
     return finish
-
-
-async def _last_is_published(pool: Pool) -> None:
-    async with transaction(pool) as conn:
-        seq = await store.newest_said(conn)
-    until = time.monotonic() + PUBLISHED_SECONDS_MAX
-    while True:
-        async with transaction(pool) as conn:
-            if await store.outbox_is_clear(conn, seq):
-                return
-        if time.monotonic() > until:
-            raise Unavailable("what was announced last is not published yet")
-        await asyncio.sleep(PUBLISHED_LOOKS_SECONDS)
 
 
 async def _announce_piece(

@@ -223,8 +223,3 @@ async def products_after(conn: Connection, release: str, code: str, *, limit: in
         limit,
     )
     return [CatalogueProduct.model_validate_json(row["record"]) for row in rows]
-
-
-async def waiting_to_be_published(conn: Connection, topic: str) -> bool:
-    """Whether the relay has yet to publish something on a topic."""
-    return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE topic = $1)", topic))

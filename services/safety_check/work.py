@@ -1,6 +1,5 @@
 """Tells readers of the catalogue of a release, part by part, so that live checks never wait behind it."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,15 +10,14 @@ from contracts.drug_names import Name
 from services.safety_check import messages, store
 from services.safety_check.domain import Knowledge
 from shared import clock, work
-from shared.database import Connection, Pool, transaction
+from shared.database import Connection, Pool
 from shared.errors import Unavailable
-from shared.outbox import Outbox
+from shared.outbox import Outbox, until_published
 from shared.work import Finish, Job, Works
 
 RECORDS_MAX: Final = 500
 """In one transaction, and in the outbox at a time."""
-CLEAR_SECONDS: Final = 0.02
-CLEAR_SECONDS_MAX: Final = 20.0
+PUBLISHED_SECONDS_MAX: Final = 20.0
 ANNOUNCE: Final = "announce-release"
 NOBODY: Final = UUID(int=0)
 """A catalogue belongs to no tenant."""
@@ -54,7 +52,7 @@ async def announce(job: Job, catalogue: Catalogue) -> Finish:
     """One part: products by code, then names, then the marker that counts them."""
     if job.payload["version"] != catalogue.knowledge.version:
         raise Unavailable("a process with another knowledge base has to tell of this release")
-    await _outbox_clear(catalogue.pool)
+    await until_published(catalogue.pool, seconds_max=PUBLISHED_SECONDS_MAX)
 
     async def told(conn: Connection, outbox: Outbox) -> None:
         await store.hold_catalogue(conn)
@@ -107,13 +105,3 @@ async def _go_on(conn: Connection, job: Job, **reached: str | int) -> None:
     await work.add(
         conn, kind=job.kind, key=job.key, tenant_id=job.tenant_id, due_at=clock.now(), payload=payload
     )
-
-
-async def _outbox_clear(pool: Pool) -> None:
-    """Wait until the last part is published. Raises Unavailable."""
-    for _ in range(int(CLEAR_SECONDS_MAX / CLEAR_SECONDS)):
-        async with transaction(pool) as conn:
-            if not await store.waiting_to_be_published(conn, CatalogueRecord.topic):
-                return
-        await asyncio.sleep(CLEAR_SECONDS)
-    raise Unavailable("the relay has not published the last part yet")

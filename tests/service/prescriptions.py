@@ -27,15 +27,16 @@ from contracts.safety_check_events import SafetyCheckCompleted
 from contracts.signing_events import PrescriptionSealed
 from services.prescription import store
 from services.prescription.domain import editing
-from services.prescription.domain.history import Occasion
+from services.prescription.domain.history import Entry, Occasion
 from services.prescription.domain.items import Item
 from services.prescription.domain.patient import Facts, Patient
 from services.prescription.domain.prescription import Prescription
 from services.prescription.handlers import handlers
 from services.prescription.messages.particulars import Particulars
+from services.prescription.store import rows
 from services.prescription.work import works
 from shared import clock, database
-from shared.database import Pool
+from shared.database import Connection, Pool
 from shared.work import Worker
 from tests.service.conftest import Deliver, Said, said
 
@@ -373,6 +374,21 @@ class Service:
             while jobs := await worker._lease(works.kinds[name]):
                 for job in jobs:
                     await worker._do(works.kinds[name], job)
+
+
+async def told(service: Service, prescription_id: UUID = ID) -> tuple[Entry, ...]:
+    """All that happened to it, oldest first."""
+    async with service.pool.acquire() as conn:
+        return await history(conn, prescription_id)
+
+
+async def history(conn: Connection, prescription_id: UUID) -> tuple[Entry, ...]:
+    kept = await conn.fetch(
+        "SELECT entries FROM history WHERE (tenant_id, prescription_id) = ($1, $2) ORDER BY revision",
+        CLINIC,
+        prescription_id,
+    )
+    return tuple(entry for row in kept for entry in rows.told_in(row["entries"]))
 
 
 def only(found: list[Said], *classes: type[Message]) -> list[Any]:

@@ -17,7 +17,7 @@ from contracts.message import Message
 from contracts.prescription_events import ConsultationChanged, TemplateChanged
 from contracts.record_commands import DeleteTemplate, PutConsultation
 from contracts.values import Consultation, MedicationEntity, Template, TemplateItem
-from services.gateway.handlers import consultations as handler
+from services.gateway.handlers.entrance import entrance
 from services.gateway.operator import provisioning
 from shared import clock, database, outbox
 from shared.records import Stored
@@ -48,7 +48,7 @@ async def gateway(database: Callable[[str], Awaitable[Database]]) -> AsyncIterat
         made = await found.call(KEY, "PUT", f"/v1/patients/{PATIENT_ID}", json={"birth_date": "1990-04-11"})
         assert made.status_code == 201
         key_door = found.gateway.key_door
-        handler.entrance.open(found.gateway.door, key_door, found.settings.base_url)
+        entrance.open(found.gateway.door, key_door, found.settings.base_url)
         yield found
     clock.reset()
 

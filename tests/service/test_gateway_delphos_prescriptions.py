@@ -34,6 +34,7 @@ from contracts.values import HistoryEntry, Prescription, Status, Template, Templ
 from shared import clock
 from tests import delphos
 from tests.gateway import (
+    ANA,
     CLINIC_CLIENT,
     DOCTOR_CLIENT,
     KEY,
@@ -54,14 +55,6 @@ from tests.service.conftest import said
 PRESCRIPTIONS = "/v1/prescriptions"
 ONE = f"{PRESCRIPTIONS}/{delphos.PRESCRIPTION}"
 ITEM = {"medication_name": "Amoxicilina", "dosage": "500mg", "route": "oral", "frequency": "8/8h"}
-ANA = {
-    "first_name": "Ana",
-    "last_name": "López",
-    "document_type": "CC",
-    "document_number": "1000000001",
-    "date_of_birth": "1990-04-11",
-    "email_address": "ana@example.org",
-}
 C = TypeVar("C", bound=PrescriptionCommand)
 
 

@@ -33,6 +33,7 @@ from services.gateway.store import at_rest, catalogue, diagnoses, providers
 from shared import clock, database
 from tests import prescriptions as known
 from tests.gateway import (
+    ANA,
     CLINIC_CLIENT,
     DOCTOR_CLIENT,
     MARTA,
@@ -49,14 +50,6 @@ from tests.infrastructure import Database, until
 from tests.service.conftest import kinds, said
 
 PRESCRIPTIONS = "/ehr/v1/prescriptions"
-ANA = {
-    "first_name": "Ana",
-    "last_name": "López",
-    "document_type": "CC",
-    "document_number": "1000000001",
-    "date_of_birth": "1990-04-11",
-    "email_address": "ana@example.org",
-}
 MEDICINE = {"product_code": "MED-042", "quantity": 30, "posology": "1 tablet every 8h", "duration_days": 10}
 PDF = b"%PDF-1.7 as good as any"
 M = TypeVar("M", bound=Message)
@@ -114,6 +107,20 @@ class Clinic:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+
+def voided(state: Prescription) -> Prescription:
+    void = Void(reason="Rash.", reason_code="ERROR", voided_at=known.AT)
+    return state.model_copy(update={"status": Status.CANCELLED, "void": void, "revision": 9, "version": 6})
+
+
+def told(state: Prescription) -> PrescriptionChanged:
+    return PrescriptionChanged(
+        tenant_id=state.tenant_id,
+        prescription_id=state.prescription_id,
+        change="voided",
+        prescription=state,
+    )
 
 
 def issued(command: IssuePrescription) -> tuple[Prescription, UUID]:
@@ -482,17 +489,8 @@ async def test_what_was_read_before_is_not_shown_after_a_change(clinic):
     id = (await clinic.issue()).json()["prescription_id"]
     before = [await clinic.shown(id), await clinic.shown(id)]
     state = issued(await clinic.sent(IssuePrescription))[0]
-    void = Void(reason="Rash.", reason_code="ERROR", voided_at=known.AT)
-    after = state.model_copy(update={"status": Status.CANCELLED, "void": void, "revision": 9, "version": 6})
 
-    await clinic.on.deliver(
-        PrescriptionChanged(
-            tenant_id=after.tenant_id,
-            prescription_id=after.prescription_id,
-            change="voided",
-            prescription=after,
-        )
-    )
+    await clinic.on.deliver(told(voided(state)))
 
     assert [one["status"] for one in before] == ["PRESCRIPTION_ISSUED"] * 2
     assert (await clinic.shown(id))["status"] == "PRESCRIPTION_VOIDED"
@@ -502,21 +500,9 @@ async def test_what_was_read_before_is_not_shown_after_a_change(clinic):
 async def test_of_two_states_in_one_batch_the_newer_is_shown(clinic, newest_first):
     id = (await clinic.issue()).json()["prescription_id"]
     state = issued(await clinic.sent(IssuePrescription))[0]
-    void = Void(reason="Rash.", reason_code="ERROR", voided_at=known.AT)
-    voided = state.model_copy(update={"status": Status.CANCELLED, "void": void, "revision": 9, "version": 6})
-    states = [voided, state.model_copy(update={"revision": 8, "version": 5})]
+    states = [voided(state), state.model_copy(update={"revision": 8, "version": 5})]
 
-    await clinic.on.deliver(
-        *(
-            PrescriptionChanged(
-                tenant_id=one.tenant_id,
-                prescription_id=one.prescription_id,
-                change="voided",
-                prescription=one,
-            )
-            for one in (states if newest_first else reversed(states))
-        )
-    )
+    await clinic.on.deliver(*(told(one) for one in (states if newest_first else reversed(states))))
 
     assert (await clinic.shown(id))["status"] == "PRESCRIPTION_VOIDED"
 
@@ -719,16 +705,7 @@ async def test_a_voided_prescription_has_a_document_of_its_own(clinic):
     state = issued(await clinic.sent(IssuePrescription))[0]
     path = f"{PRESCRIPTIONS}/{id}/pdf"
     await clinic.answered(clinic.on.get(DOCTOR_CLIENT, path), MakeDocument, finished)
-    void = Void(reason="Rash.", reason_code="ERROR", voided_at=known.AT)
-    after = state.model_copy(update={"status": Status.CANCELLED, "void": void, "revision": 9, "version": 6})
-    await clinic.on.deliver(
-        PrescriptionChanged(
-            tenant_id=after.tenant_id,
-            prescription_id=after.prescription_id,
-            change="voided",
-            prescription=after,
-        )
-    )
+    await clinic.on.deliver(told(voided(state)))
 
     await clinic.answered(clinic.on.get(DOCTOR_CLIENT, path), MakeDocument, finished)
 

@@ -11,12 +11,11 @@ from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.dispense_events import DispenseEnded, DispenseStarted, DispenseStopped
 from contracts.notification_events import DeliveryFailed, DeliverySucceeded
 from contracts.prescription_events import DeliveryRequested, PrescriptionChanged
-from services.prescription import store
 from services.prescription.domain import history
 from services.prescription.domain.state_table import Status
 from shared import clock
 from tests.service import prescriptions as some
-from tests.service.prescriptions import CLINIC, FIRST, ID, MOON, NOON, SECOND, Service, names, only
+from tests.service.prescriptions import FIRST, MOON, NOON, SECOND, Service, names, only, told
 
 
 @pytest.fixture
@@ -26,11 +25,6 @@ async def service(open_pool, monkeypatch) -> AsyncIterator[Service]:
     await service.issues()
     yield service
     clock.reset()
-
-
-async def told(service: Service) -> tuple[history.Entry, ...]:
-    async with service.pool.acquire() as conn:
-        return await store.history(conn, CLINIC, ID)
 
 
 async def test_of_two_pharmacies_in_one_batch_one_gets_it_and_the_other_is_told(service):

@@ -17,7 +17,7 @@ from tests.service import catalogues, drafts, records
 from tests.service import prescriptions as some
 from tests.service.conftest import said
 from tests.service.drafts import SECOND_ITEM
-from tests.service.prescriptions import CLINIC, ID, ITEM, NOON, PATIENT, Service, names, only
+from tests.service.prescriptions import CLINIC, ID, ITEM, NOON, PATIENT, Service, names, only, told
 
 
 @pytest.fixture
@@ -32,11 +32,6 @@ async def draft(service) -> Service:
     """A service that has an empty draft."""
     await service.hears(drafts.create())
     return service
-
-
-async def told(service: Service) -> tuple[history.Entry, ...]:
-    async with service.pool.acquire() as conn:
-        return await store.history(conn, CLINIC, ID)
 
 
 async def stored(service: Service):

@@ -17,7 +17,6 @@ from contracts.prescription_events import (
     SealRequested,
 )
 from contracts.signing_events import SealingRefused
-from services.prescription import store
 from services.prescription.domain import history
 from services.prescription.domain.history import Action
 from services.prescription.domain.state_table import Status
@@ -27,7 +26,7 @@ from shared import clock
 from shared.database import transaction
 from tests.infrastructure import until
 from tests.service import prescriptions as some
-from tests.service.prescriptions import CLINIC, CRITICAL, ID, NOON, PATIENT, Service, names, only
+from tests.service.prescriptions import CLINIC, CRITICAL, ID, NOON, PATIENT, Service, names, only, told
 
 MINOR = CRITICAL.model_copy(
     update={"severity": values.Severity.MINOR, "rule_id": "f:minor", "ingredients": ("warfarin",)}
@@ -44,11 +43,6 @@ async def service(open_pool, monkeypatch) -> AsyncIterator[Service]:
 async def rows(service: Service) -> list[tuple[str, bool]]:
     found = await service.pool.fetch("SELECT status, hidden FROM prescription ORDER BY id")
     return [(row["status"], row["hidden"]) for row in found]
-
-
-async def told(service: Service, prescription_id: UUID = ID) -> tuple[history.Entry, ...]:
-    async with service.pool.acquire() as conn:
-        return await store.history(conn, CLINIC, prescription_id)
 
 
 async def in_force_version(service: Service) -> int:

@@ -12,12 +12,11 @@ from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.directory_events import PatientFactsChanged
 from contracts.prescription_commands import Unresolved
 from contracts.prescription_events import ConsultationChanged, PrescriptionChanged, SafetyCheckRequested
-from services.prescription import store
 from services.prescription.domain import history
 from shared import clock
 from tests.service import catalogues, drafts, records
 from tests.service import prescriptions as some
-from tests.service.prescriptions import CLINIC, CRITICAL, ID, PATIENT, Service, names, only
+from tests.service.prescriptions import CLINIC, CRITICAL, ID, PATIENT, Service, names, only, told
 from tests.service.records import AMOXICILLIN, CONSULTATION, TEMPLATE
 
 OTHER = UUID(int=4_711)
@@ -40,11 +39,6 @@ async def make(service: Service, *findings: values.Finding, **other) -> list[som
     """Ask for a draft from the consultation, and answer its check; gives what was said then."""
     (asked,) = only(await service.hears(records.from_consultation(**other)), SafetyCheckRequested)
     return await service.hears(some.verdict(asked, *findings))
-
-
-async def told(service: Service, prescription_id: UUID = ID) -> tuple[history.Entry, ...]:
-    async with service.pool.acquire() as conn:
-        return await store.history(conn, CLINIC, prescription_id)
 
 
 async def kept(service: Service) -> list[tuple[str, bool]]:

@@ -10,14 +10,13 @@ import pytest
 from contracts.command_outcomes import CommandRefused, CommandSucceeded
 from contracts.message import Command, Message
 from contracts.prescription_events import SafetyCheckRequested, SealRequested
-from services.prescription import store
 from services.prescription.domain import history
 from services.prescription.handlers import handlers
 from shared import clock, database
 from tests.infrastructure import until
 from tests.service import prescriptions as some
 from tests.service.conftest import Deliver, said
-from tests.service.prescriptions import CLINIC, Service, only
+from tests.service.prescriptions import Service, only
 
 ROUNDS = 4
 WAITING = (
@@ -70,7 +69,7 @@ async def in_rounds(service: Service, steps: Sequence[str]) -> AsyncIterator[int
         yield number
         place = some.numbered(number)
         async with service.pool.acquire() as conn:
-            entries = await store.history(conn, CLINIC, place["prescription_id"])
+            entries = await some.history(conn, place["prescription_id"])
         status = await service.pool.fetchval(
             "SELECT status FROM prescription WHERE id = $1", place["prescription_id"]
         )

@@ -41,7 +41,7 @@ def test_a_prescription_comes_back_from_its_row_as_it_was(prescription):
     row = {"content": rows.content(carried), "state": rows.state(carried)}
 
     assert rows.prescription(row) == replace(carried, unsaved=(), unsaid=())
-    assert rows.told({"entries": rows.entries(carried.unsaved)}) == carried.unsaved
+    assert rows.told_in(rows.entries(carried.unsaved)) == carried.unsaved
 
 
 def test_a_hidden_order_keeps_its_history_with_it():
@@ -213,7 +213,7 @@ async def test_a_late_message_is_told_of_in_the_history(service):
         outbox = Outbox()
         await handlers.note_replay(command, conn, outbox)
         await handlers.settled(conn)
-        entries = await store.history(conn, CLINIC, some.ID)
+        entries = await some.history(conn, some.ID)
 
     assert entries[-1].note.action == "handled_late"
     assert len(outbox.rows) == 1

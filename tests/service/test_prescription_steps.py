@@ -32,7 +32,19 @@ from shared import clock, database
 from tests.service import catalogues, drafts
 from tests.service import prescriptions as some
 from tests.service.conftest import Said, said
-from tests.service.prescriptions import ANA, CLINIC, CRITICAL, ID, MARTA, NOON, PATIENT, Service, names, only
+from tests.service.prescriptions import (
+    ANA,
+    CLINIC,
+    CRITICAL,
+    ID,
+    MARTA,
+    NOON,
+    PATIENT,
+    Service,
+    names,
+    only,
+    told,
+)
 
 CONTRAINDICATED = CRITICAL.model_copy(
     update={
@@ -52,11 +64,6 @@ async def service(open_pool, monkeypatch) -> AsyncIterator[Service]:
     await service.keeps(some.draft())
     yield service
     clock.reset()
-
-
-async def told(service: Service) -> tuple[history.Entry, ...]:
-    async with service.pool.acquire() as conn:
-        return await store.history(conn, CLINIC, ID)
 
 
 async def actions(service: Service) -> list[str]:
@@ -146,7 +153,7 @@ async def test_what_is_sealed_is_what_the_directory_says_now_and_the_item_as_it_
 
 async def test_what_is_asked_to_be_sealed_can_be_sealed(service):
     bare = replace(some.AMOXICILLIN, id=UUID(int=12), quantity=None, unit=None, duration=None, ingredients=())
-    await changes(service, lambda one: editing.add_item(one, bare, occasion=Occasion(at=NOON)))
+    await changes(service, lambda one: editing.add_item(one, bare, items_max=30, occasion=Occasion(at=NOON)))
 
     content = sealable(content_to_seal(await sealing(service)), RX_SIGN_1, bytes)
 
@@ -191,7 +198,6 @@ async def test_what_blocks_is_told_most_severe_first_and_the_signature_is_again_
             {"id": str(worst.finding_id), "severity": "contraindicated"},
             {"id": str(other.finding_id), "severity": "critical"},
         ],
-        "message": refused.message,
     }
     assert (refused.prescription.status, refused.prescription.signature) == ("validated", None)
     assert found[0].message.prescription == refused.prescription
@@ -579,7 +585,7 @@ async def test_a_release_is_told_to_pharmacies_and_mailed_as_the_provider_wishes
 
 async def test_what_was_dispensed_elsewhere_is_one_dispensation_of_all_that_was_left(service):
     drops = replace(some.AMOXICILLIN, id=UUID(int=12), position=2, quantity=None, medication_name="Gotas")
-    await changes(service, lambda one: editing.add_item(one, drops, occasion=Occasion(at=NOON)))
+    await changes(service, lambda one: editing.add_item(one, drops, items_max=30, occasion=Occasion(at=NOON)))
     await service.steps("pending_review", "validated", "signed", "submitted")
     await service.hears(some.start(lines=(values.DispensationLine(item_id=some.ITEM, quantity=7),)))
     await service.hears(some.complete("1"))

@@ -330,7 +330,7 @@ async def test_an_activation_that_another_has_overtaken_is_told_no_further(setti
 
 
 async def test_the_next_part_waits_until_the_last_one_is_published(settings, loaded, monkeypatch):
-    monkeypatch.setattr(work, "CLEAR_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(work, "PUBLISHED_SECONDS_MAX", 0.1)
     await loading.load(wish(), settings, KNOWLEDGE)
     last = messages.released("r", sequence=1, products=0, names=0, version="v", at=NOON)
     async with transaction(loaded) as conn:

@@ -61,11 +61,11 @@ def test_of_free_text_only_a_number_of_days_weeks_or_months_is_a_duration(said, 
 
 def test_a_place_that_was_left_is_not_taken_again():
     draft = editing.remove_item(some.in_column(some.Column.DRAFT), SYRUP, occasion=at())
-    removed_last = editing.add_item(draft, some.item(UUID(int=91)), occasion=at())
+    removed_last = editing.add_item(draft, some.item(UUID(int=91)), items_max=30, occasion=at())
     once_more = editing.remove_item(removed_last, UUID(int=91), occasion=at())
 
     assert [one.position for one in removed_last.items] == [1, 2]
-    after = editing.add_item(once_more, some.item(UUID(int=92)), occasion=at())
+    after = editing.add_item(once_more, some.item(UUID(int=92)), items_max=30, occasion=at())
     assert [one.position for one in after.items] == [1, 3]
 
 

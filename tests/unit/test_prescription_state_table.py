@@ -67,7 +67,7 @@ COMMANDS: dict[str, Callable[[Prescription], Prescription]] = {
     "PATCH metadata": lambda p: editing.change_metadata(
         p, notes="Before meals.", valid_until=p.valid_until, prescription_type="standard", occasion=at()
     ),
-    "POST item": lambda p: editing.add_item(p, NEW_ITEM, occasion=at()),
+    "POST item": lambda p: editing.add_item(p, NEW_ITEM, items_max=30, occasion=at()),
     "PATCH item": lambda p: editing.change_item(p, some.item(quantity=10), occasion=at()),
     "DELETE item": lambda p: editing.remove_item(p, some.SYRUP, occasion=at()),
     "POST safety-check": lambda p: checking.ask(p, some.ASKED, at()),

@@ -29,6 +29,7 @@ from services.prescription.domain.patient import (
 )
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Failing, Refused
+from services.prescription.domain.requests import SignRequest
 from services.prescription.domain.safety import Severity
 from services.prescription.domain.signature import SignatureStatus
 from services.prescription.domain.state_table import ASKED_FOR, STATE_TABLE, Column, Status
@@ -48,7 +49,7 @@ def sign(prescription: Prescription, conditions: Conditions = OPEN, **other: obj
         prescription,
         **{
             "signed_by": some.DOCTOR,
-            "request": signing.requested(at(), DEADLINE),
+            "request": SignRequest(occasion=at(), deadline=DEADLINE),
             "conditions": conditions,
             "occasion": at(),
             **other,
@@ -247,7 +248,7 @@ def test_before_its_deadline_a_signature_is_waited_for_and_the_clock_knows_until
 
 def test_somebody_who_asks_again_at_the_deadline_does_not_hide_how_the_first_attempt_ended():
     first = signing.sealing(sign(some.in_column(Column.VALIDATED)), some.CODE)
-    request = signing.requested(replace(at(DEADLINE), request_id=UUID(int=6)), None)
+    request = SignRequest(occasion=replace(at(DEADLINE), request_id=UUID(int=6)))
 
     second = sign(clock.as_of(first, DEADLINE), request=request)
 

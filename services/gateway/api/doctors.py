@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from contracts.directory_events import DoctorStandingChanged
 from services.gateway.api import schemas
 from services.gateway.api.context import (
     Body,
@@ -24,13 +23,14 @@ from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import doctor as checks
 from services.gateway.checks.fields import Form
+from services.gateway.commands.directory import tell_of_doctor
 from services.gateway.messages import doctors, ids
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.store import doctors as store
 from services.gateway.store import providers, tenancy
 from services.gateway.store.doctors import DoctorExists, KnownDoctor
-from shared import clock, outbox
+from shared import clock
 from shared.database import Connection
 from shared.ids import new
 
@@ -114,7 +114,7 @@ async def create_doctor(
             made = await store.add_doctor(conn, caller.tenant_id, sent, status=status, now=now)
         except DoctorExists as exists:
             raise _exists(exists) from None
-        await outbox.send(conn, _standing(caller, made, today))
+        await tell_of_doctor(conn, caller.tenant_id, made, today)
         shown = _shown(made, today)
         return Answer(201, shown, {"Location": f"/ehr/v1/doctors/{shown['doctor_id']}"})
 
@@ -162,8 +162,7 @@ async def update_doctor(
             changed = await store.change_doctor(conn, caller.tenant_id, held, wanted, status=status, now=now)
         except DoctorExists as exists:
             raise _exists(exists) from None
-        if (changed.standing(today) == "ACTIVE") is not (held.standing(today) == "ACTIVE"):
-            await outbox.send(conn, _standing(caller, changed, today))
+        await tell_of_doctor(conn, caller.tenant_id, changed, today, before=held)
         return Answer(200, _shown(changed, today))
 
     return respond(request, await gateway.commands.at_once(request, caller, body, change))
@@ -193,12 +192,3 @@ def _etag(one: KnownDoctor, today: date) -> str:
 
 def _exists(error: DoctorExists) -> Problem:
     return Problem("doctor_exists", doctor_id=ids.spell("doc", error.doctor_id))
-
-
-def _standing(caller: Principal, one: KnownDoctor, today: date) -> DoctorStandingChanged:
-    return DoctorStandingChanged(
-        tenant_id=caller.tenant_id,
-        doctor_id=one.record.doctor_id,
-        version=one.version,
-        active=one.standing(today) == "ACTIVE",
-    )

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from contracts.directory_events import PatientFactsChanged
 from services.gateway.api import schemas
 from services.gateway.api.context import (
     Body,
@@ -24,13 +23,14 @@ from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import patient as reading
 from services.gateway.checks.fields import Checks, Form
+from services.gateway.commands.directory import tell_of_patient
 from services.gateway.messages import ids
 from services.gateway.messages import patients as messages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.store import directory, providers, tenancy
 from services.gateway.store.directory import KnownPatient, PatientExists
-from shared import clock, outbox
+from shared import clock
 from shared.database import Connection
 from shared.ids import new
 
@@ -111,7 +111,7 @@ async def create_patient(request: Request, caller: Writer, body: Body, gateway: 
             made = await directory.add_patient(conn, caller.tenant_id, patient, now=now)
         except PatientExists as exists:
             raise _exists(exists) from None
-        await outbox.send(conn, PatientFactsChanged(tenant_id=caller.tenant_id, facts=made.record.facts))
+        await tell_of_patient(conn, caller.tenant_id, made)
         shown = _shown(made, settings.today(now))
         return Answer(201, shown, {"Location": f"/ehr/v1/patients/{shown['patient_id']}"})
 
@@ -154,9 +154,7 @@ async def update_patient(
             changed = await directory.change_patient(conn, caller.tenant_id, held, wanted, now=now)
         except PatientExists as exists:
             raise _exists(exists) from None
-        if messages.facts(changed.record) != messages.facts(held.record):
-            event = PatientFactsChanged(tenant_id=caller.tenant_id, facts=changed.record.facts)
-            await outbox.send(conn, event)
+        await tell_of_patient(conn, caller.tenant_id, changed, before=held)
         return Answer(200, _shown(changed, settings.today(now)))
 
     return respond(request, await gateway.commands.at_once(request, caller, body, change))

@@ -23,6 +23,7 @@ from services.gateway.messages.errors import Problem
 from services.gateway.messages.requests import Asked, Request
 from services.gateway.settings import Settings
 from services.gateway.store import requests, tenancy
+from services.gateway.store.requests import Finished
 from shared import clock, database, outbox
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
@@ -211,7 +212,7 @@ class Commands:
 
         async def write(conn: Connection) -> None:
             answer = await act(conn, new.asked.request_id)
-            await requests.set_answered(conn, new.asked, answer, finished_at=clock.now())
+            await requests.finish(conn, [Finished(new, answer, None, clock.now())], told=False)
             done.append(answer)
 
         try:

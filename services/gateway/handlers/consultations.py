@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import field_validator
@@ -17,8 +17,7 @@ from contracts.command_outcomes import RecordCommandRefused
 from contracts.consultation_events import ConsultationCompleted
 from contracts.message import Caller
 from contracts.record_commands import PutConsultation
-from services.gateway.auth.api_keys import KeyDoor, KeyHolder
-from services.gateway.auth.door import Door
+from services.gateway.auth.api_keys import KeyHolder
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.rights import WRITE
 from services.gateway.checks import fields
@@ -28,6 +27,7 @@ from services.gateway.checks.delphos.consultations import ConsultationStatus, Se
 from services.gateway.checks.delphos.fields import NoQuery, Uuid
 from services.gateway.commands.asked import digest
 from services.gateway.handlers import handlers
+from services.gateway.handlers.entrance import entrance, shown
 from services.gateway.handlers.outcomes import Outcome, after_outcome
 from services.gateway.messages import outcomes
 from services.gateway.messages.answers import Answer
@@ -39,43 +39,11 @@ from services.gateway.store import requests
 from shared import clock, graves
 from shared import ids as new_ids
 from shared.database import Connection
-from shared.errors import Rejected, Unavailable
+from shared.errors import Rejected
 from shared.outbox import Outbox, pack, unpack
 from shared.records import Arrived, Record, Stored
 
 TOPIC: Final = "consultation-events-v1"
-
-
-@dataclass
-class Entrance:
-    """What proves a sender; the gateway opens it when it starts."""
-
-    door: Door | None = None
-    key_door: KeyDoor | None = None
-    base_url: str = ""
-
-    def open(self, door: Door, key_door: KeyDoor, base_url: str) -> None:
-        self.door, self.key_door, self.base_url = door, key_door, base_url
-
-    async def sender(self, record: Arrived) -> Principal | KeyHolder:
-        """Whoever the header `authorization` proves, as of the moment the broker took the record.
-
-        Raises Problem.
-        """
-        if self.door is None or self.key_door is None:
-            raise Unavailable("the gateway is still starting")
-        scheme, _, credentials = record.headers.get("authorization", "").partition(" ")
-        found: Principal | KeyHolder
-        if scheme.lower() == "bearer":
-            found = await self.door.bearer(credentials.strip(), at=record.timestamp)
-        elif scheme.lower() == "apikey":
-            found = await self.key_door.sender(credentials.strip(), at=record.timestamp)
-        else:
-            raise Problem("invalid_api_key")
-        return found
-
-
-entrance = Entrance()
 
 
 class SentEvent(SentConsultation):
@@ -97,7 +65,7 @@ async def on_consultation(record: Arrived, conn: Connection, outbox: Outbox) -> 
     if record.envelope.type != ConsultationCompleted.ce_type:
         return  # Somebody else's, or newer than we are.
     try:
-        sender = await entrance.sender(record)
+        sender = await _sender(record)
     except Problem as problem:
         raise Rejected(code=problem.code) from None
     if not sender.may(WRITE):
@@ -106,12 +74,23 @@ async def on_consultation(record: Arrived, conn: Connection, outbox: Outbox) -> 
     try:
         command = await _command(record, sender, request, conn)
     except Problem as problem:
-        refused = outcomes.refusal(problem, request)
-        if await requests.open(conn, _answered(request, refused)):
+        refused = replace(request, context=None, answer=outcomes.refusal(problem, request))
+        if await requests.open(conn, refused):
             outbox.rows += await _buried(conn, record.record, problem.code, sender.client)
         return
     if await requests.open(conn, request):
         outbox.announce(command)
+
+
+async def _sender(record: Arrived) -> Principal | KeyHolder:
+    """Raises Problem."""
+    scheme, credentials = shown(record)
+    match scheme:
+        case "bearer":
+            return await entrance.bearer(record, credentials)
+        case "apikey":
+            return await entrance.holder(record, credentials)
+    raise Problem("invalid_api_key")
 
 
 def _request(record: Arrived, sender: Principal | KeyHolder) -> Request:
@@ -152,17 +131,6 @@ async def _command(
 
 def _caller(sender: Principal | KeyHolder) -> Caller:
     return sender.caller().model_copy(update={"channel": "kafka"})
-
-
-def _answered(request: Request, answer: Answer) -> Request:
-    return Request(
-        request.asked,
-        request.kind,
-        request.accepted_at,
-        state="FAILED",
-        finished_at=request.accepted_at,
-        answer=answer,
-    )
 
 
 @after_outcome(CONSULTATIONS)

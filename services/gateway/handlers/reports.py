@@ -6,20 +6,20 @@ Only what is no CloudEvent or no JSON is buried; every other report gets exactly
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final
 
 from contracts import dispense_reports as reports
 from contracts.prescription_commands import PrescriptionCommand
-from services.gateway.auth.door import Door
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import dispensation as bodies
 from services.gateway.checks import dispensing, fields
 from services.gateway.checks.dispensing import Asked
 from services.gateway.commands.asked import digest
 from services.gateway.handlers import handlers
+from services.gateway.handlers.entrance import entrance, shown
 from services.gateway.handlers.outcomes import Outcome, after_outcome
-from services.gateway.messages import ids
+from services.gateway.messages import ids, outcomes
 from services.gateway.messages import reports as messages
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Entry, Problem
@@ -31,7 +31,7 @@ from services.gateway.store import requests
 from shared import clock
 from shared import ids as new_ids
 from shared.database import Connection
-from shared.errors import Unavailable, Unreadable
+from shared.errors import Unreadable
 from shared.outbox import Outbox
 from shared.records import Arrived
 
@@ -49,34 +49,6 @@ _BUILD: Final[Mapping[str, Callable[..., Awaitable[PrescriptionCommand | Problem
 }
 
 
-@dataclass
-class Entrance:
-    """What proves a sender; the gateway opens it when it starts."""
-
-    door: Door | None = None
-    base_url: str = ""
-
-    def open(self, door: Door, base_url: str) -> None:
-        self.door, self.base_url = door, base_url
-
-    async def sender(self, record: Arrived) -> Principal:
-        """Whoever the header `authorization` proves, as of the moment the broker took the record."""
-        if self.door is None:
-            raise Unavailable("the gateway is still starting")
-        scheme, _, credentials = record.headers.get("authorization", "").partition(" ")
-        if not credentials:
-            raise Problem("token_missing")
-        if scheme.lower() != "bearer":
-            raise Problem("token_invalid")
-        principal = await self.door.bearer(credentials.strip(), at=record.timestamp)
-        if not principal.may("dispensing:write"):
-            raise Problem("insufficient_scope")
-        return principal
-
-
-entrance = Entrance()
-
-
 @handlers.on_record(TOPIC)
 async def on_report(record: Arrived, conn: Connection, outbox: Outbox) -> None:
     """Take a report in: a repeat gets the first outcome again, a new one becomes a command or a refusal."""
@@ -85,7 +57,7 @@ async def on_report(record: Arrived, conn: Connection, outbox: Outbox) -> None:
     if record.envelope.type not in _PATHS:
         return  # Somebody else's, or newer than we are.
     try:
-        principal = await entrance.sender(record)
+        principal = await _sender(record)
     except Problem as problem:
         outbox.announce(messages.refusal(report_id, problem))
         return
@@ -96,6 +68,19 @@ async def on_report(record: Arrived, conn: Connection, outbox: Outbox) -> None:
         await _take(record, principal, asked, body, command, conn, outbox)
     elif earlier.status is not None and earlier.body is not None:
         outbox.announce(messages.outcome(report_id, earlier.status, earlier.body))
+
+
+async def _sender(record: Arrived) -> Principal:
+    """Raises Problem."""
+    scheme, credentials = shown(record)
+    if not credentials:
+        raise Problem("token_missing")
+    if scheme != "bearer":
+        raise Problem("token_invalid")
+    principal = await entrance.bearer(record, credentials)
+    if not principal.may("dispensing:write"):
+        raise Problem("insufficient_scope")
+    return principal
 
 
 def _body(record: Arrived) -> tuple[dict[str, Any], Problem | None]:
@@ -136,25 +121,12 @@ async def _take(
         {"base_url": entrance.base_url},
     )
     if isinstance(command, Problem):
-        refused = command.body(base_url=entrance.base_url, request_id=request.id)
-        await requests.open(conn, _answered(request, Answer(command.status, refused, command.headers)))
-        outbox.announce(messages.outcome(record.envelope.id, command.status, refused))
+        refused = outcomes.refusal(command, request)
+        await requests.open(conn, replace(request, answer=refused))
+        outbox.announce(messages.outcome(record.envelope.id, refused.status, refused.content()))
         return
     await requests.open(conn, request)
     outbox.announce(command)
-
-
-def _answered(request: Request, answer: Answer) -> Request:
-    return Request(
-        request.asked,
-        request.kind,
-        request.accepted_at,
-        request.prescription_id,
-        request.context,
-        "FAILED",
-        request.accepted_at,
-        answer,
-    )
 
 
 async def _command(

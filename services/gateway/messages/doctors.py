@@ -32,6 +32,12 @@ class ListedDoctor(Doctor):
     external_ids: dict[str, str] = Field(default_factory=dict)
 
 
+def standing(status: str, valid_until: date | None, today: date) -> str:
+    """A registration as it is today: an active one that has run out is `EXPIRED`."""
+    over = valid_until is not None and valid_until < today
+    return "EXPIRED" if status == "ACTIVE" and over else status
+
+
 def doctor(
     record: ListedDoctor, *, status: str, created_at: datetime, updated_at: datetime
 ) -> dict[str, Any]:

@@ -6,9 +6,11 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 from uuid import UUID
+
+import orjson
 
 from contracts.values import Policy, Provider, Status
 from services.gateway.messages import languages
@@ -18,6 +20,7 @@ REFUSABLE: Final = ("validated", "signed", "submitted")
 """The statuses that a tenant may let nobody ask for."""
 CALLS_MAX: Final = 100_000_000
 DOWNLOAD_URL_TTL_H: Final = 24
+REMEMBERED_MAX: Final = 2_048
 
 
 @dataclass(frozen=True)
@@ -255,6 +258,13 @@ def check(name: str, text: str) -> None:
     if name not in _READERS:
         raise WrongSetting(f"there is no setting {name}: there are {', '.join(NAMES)}")
     _READERS[name](text)
+
+
+# The same few texts come with every request; reading them costs more than looking them up.
+@lru_cache(REMEMBERED_MAX)
+def of_text(stored: str | None) -> ProviderSettings:
+    """The same from JSON; None where nothing is stored."""
+    return read(orjson.loads(stored or "{}"))
 
 
 def read(stored: Mapping[str, str]) -> ProviderSettings:

@@ -14,6 +14,7 @@ from contracts.directory_events import DoctorStandingChanged
 from contracts.values import Doctor
 from services.gateway.auth import keys
 from services.gateway.auth.api_keys import KINDS, PREFIX_LETTERS
+from services.gateway.commands.directory import tell_of_doctor
 from services.gateway.messages import provider_settings
 from services.gateway.store import api_keys, catalogue, clients, doctors, providers, token_keys
 from services.gateway.store.api_keys import ApiKey
@@ -121,13 +122,7 @@ async def confirm_doctor(conn: Connection, tenant_id: UUID, doctor_id: UUID) -> 
         return False
     confirmed = await doctors.change_doctor(conn, tenant_id, held, held.record, status="ACTIVE", now=now)
     today = (await providers.provider(conn, tenant_id)).settings.today(now)
-    event = DoctorStandingChanged(
-        tenant_id=tenant_id,
-        doctor_id=doctor_id,
-        version=confirmed.version,
-        active=confirmed.standing(today) == "ACTIVE",
-    )
-    await outbox.send(conn, event)
+    await tell_of_doctor(conn, tenant_id, confirmed, today)
     await providers.note(
         conn, tenant_id, at=now, actor=ACTOR, what="doctor_confirmed", subject=str(doctor_id)
     )

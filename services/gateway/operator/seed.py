@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from contracts.directory_events import PatientFactsChanged
 from services.gateway.auth import keys, rights
+from services.gateway.commands.directory import tell_of_patient
 from services.gateway.operator import icd10, provisioning
 from services.gateway.operator.invented import PHARMACIES, Clinic, PharmacyCompany, clinics, patients
 from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, Limits
 from services.gateway.settings import Settings
 from services.gateway.store import catalogue, directory
 from services.gateway.store.directory import PatientExists
-from shared import clock, database, outbox
+from shared import clock, database
 from shared.database import Connection, Pool
 from shared.errors import Unavailable
 
@@ -101,7 +101,7 @@ async def _patients(conn: Connection, tenant_id: UUID) -> None:
             made = await directory.add_patient(conn, tenant_id, patient, now=clock.now())
         except PatientExists:
             continue
-        await outbox.send(conn, PatientFactsChanged(tenant_id=tenant_id, facts=made.record.facts))
+        await tell_of_patient(conn, tenant_id, made)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import orjson
 from asyncpg import Record
 
 from services.gateway.messages import provider_settings
 from services.gateway.messages.provider_settings import ProviderSettings
+from services.gateway.store.providers import SETTINGS
 from services.gateway.store.reading import reading
 from shared.database import Connection, Pool
 
@@ -69,10 +69,7 @@ async def find(pool: Pool, digest: bytes) -> KeyOnFile | None:
     async with reading(pool) as conn:
         row = await conn.fetchrow(
             f"""
-            SELECT {_KEY}, slug,
-                   (SELECT json_object_agg(setting.name, value)
-                      FROM setting
-                     WHERE setting.tenant_id = tenant.tenant_id)::text AS settings
+            SELECT {_KEY}, slug, {SETTINGS} AS settings
               FROM api_key
               JOIN tenant USING (tenant_id)
              WHERE key_sha256 = $1
@@ -83,8 +80,7 @@ async def find(pool: Pool, digest: bytes) -> KeyOnFile | None:
         )
     if row is None:
         return None
-    settings = provider_settings.read(orjson.loads(row["settings"] or "{}"))
-    return KeyOnFile(_key(row), row["slug"], settings)
+    return KeyOnFile(_key(row), row["slug"], provider_settings.of_text(row["settings"]))
 
 
 async def find_named(conn: Connection, tenant_id: UUID, name: str) -> ApiKey | None:

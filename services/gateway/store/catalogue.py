@@ -36,10 +36,6 @@ class ListedProduct:
     def product(self) -> Product:
         return self.record.product
 
-    @property
-    def electronic_allowed(self) -> bool:
-        return self.record.electronic_allowed
-
 
 def _listed(row: Record) -> ListedProduct:
     return ListedProduct(CatalogueProduct.model_validate_json(row["record"]), row["registered_at"])

@@ -9,7 +9,7 @@ from uuid import UUID
 from asyncpg import Record, UniqueViolationError
 
 from contracts.values import Doctor
-from services.gateway.messages.doctors import ListedDoctor
+from services.gateway.messages.doctors import ListedDoctor, standing
 from shared.database import Connection
 from shared.errors import Conflict
 
@@ -35,11 +35,12 @@ class KnownDoctor:
     updated_at: datetime
 
     def standing(self, today: date) -> str:
-        """`registration_status` as it is today: a registration that has run out is `EXPIRED`."""
-        ends = self.record.registration_valid_until
-        if self.registration_status == "ACTIVE" and ends is not None and ends < today:
-            return "EXPIRED"
-        return self.registration_status
+        """`registration_status` as it is today."""
+        return standing(self.registration_status, self.record.registration_valid_until, today)
+
+    def active(self, today: date) -> bool:
+        """Whether they may sign today."""
+        return self.standing(today) == "ACTIVE"
 
 
 def _doctor(row: Record) -> KnownDoctor:

@@ -10,11 +10,11 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from contracts.drug_catalog import CatalogueProduct
 from contracts.values import Diagnosis, Doctor, Provider
 from services.gateway.messages import provider_settings
+from services.gateway.messages.doctors import standing
 from services.gateway.messages.patients import ListedPatient
 from services.gateway.messages.provider_settings import ProviderSettings
 from services.gateway.store import directory
@@ -49,8 +49,7 @@ class FoundDoctor:
 
     def active(self, today: date) -> bool:
         """Whether the registration is in force on this day."""
-        ends = self.registration_valid_until
-        return self.registration_status == "ACTIVE" and (ends is None or ends >= today)
+        return standing(self.registration_status, self.registration_valid_until, today) == "ACTIVE"
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ async def look_up(pool: Pool, tenant_id: UUID, wanted: Wanted) -> Found:
 
 
 def _found(tenant_id: UUID, row: asyncpg.Record) -> Found:
-    settings = _settings(row["settings"])
+    settings = provider_settings.of_text(row["settings"])
     return Found(
         provider=settings.provider(tenant_id, row["slug"], row["name"]),
         settings=settings,
@@ -180,12 +179,7 @@ def _diagnoses(row: asyncpg.Record, language: str) -> dict[str, Diagnosis]:
     }
 
 
-# The same few texts come with every issue; reading them costs more than looking them up.
-@lru_cache(REMEMBERED_MAX)
-def _settings(stored: str | None) -> ProviderSettings:
-    return provider_settings.read(orjson.loads(stored or "{}"))
-
-
+# The same few products come with every issue; reading them costs more than looking them up.
 @lru_cache(REMEMBERED_MAX)
 def _product(record: str) -> CatalogueProduct:
     return CatalogueProduct.model_validate_json(record)

@@ -14,7 +14,7 @@ from shared.database import Pool
 
 # Over by the clock, though its event has not come yet (ruling 3.10): seen at once as what it will be. These
 # are few and have an index of their own; by their ids, without a look at its row, each other is told apart.
-_DUE: Final = """,
+_DUE: Final = f""",
             due AS MATERIALIZED (
                 SELECT view.*
                   FROM present
@@ -24,8 +24,7 @@ _DUE: Final = """,
                          FROM prescription_view
                         WHERE tenant_id = present.id
                           AND status = 'submitted'
-                          AND valid_until <= {now}
-                          AND (claim_expires_at IS NULL OR claim_expires_at <= {now})) AS view)"""
+                          AND {views.OVER}) AS view)"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _total(asked: _Asked) -> str:
 
 def _asked(wanted: Filter, now: datetime, *, first: int) -> _Asked:
     """Only what is asked for is in the statement, so that an index alone can count and order."""
-    compared: list[tuple[str, object]] = [
+    filters: list[tuple[str, object]] = [
         ("origin = {}::text", wanted.origin),
         ("consultation_id = {}::uuid", wanted.consultation_id),
         ("patient_id = {}::uuid", wanted.patient_id),
@@ -120,9 +119,8 @@ def _asked(wanted: Filter, now: datetime, *, first: int) -> _Asked:
         ("created_at <= {}::timestamptz", wanted.created_to),
         ("created_at < {}::timestamptz", wanted.created_before),
     ]
-    present = [(text, value) for text, value in compared if value is not None]
-    condition = " ".join(f"AND {text.format(f'${place}')}" for place, (text, _) in enumerate(present, first))
-    values = tuple(value for _, value in present)
+    texts, compared = views.compared(filters, first=first)
+    condition, values = " ".join(f"AND {text}" for text in texts), tuple(compared)
     due = _DUE.format(now=f"${first + len(values)}::timestamptz")
     match wanted.status:
         case None:

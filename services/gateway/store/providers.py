@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from contracts.values import Policy, Provider
+from contracts.values import Provider
 from services.gateway.messages import provider_settings
 from services.gateway.messages.provider_settings import ProviderSettings
 from shared.database import Connection
 from shared.errors import NotFound
+
+# All that is stored of a `tenant`, as one text.
+SETTINGS: Final = """(SELECT json_object_agg(setting.name, value)
+                  FROM setting
+                 WHERE setting.tenant_id = tenant.tenant_id)::text"""
 
 
 @dataclass(frozen=True)
@@ -21,19 +26,12 @@ class KnownProvider:
     provider: Provider
     settings: ProviderSettings
 
-    @property
-    def policy(self) -> Policy:
-        return self.settings.policy
-
 
 async def provider(conn: Connection, tenant_id: UUID) -> KnownProvider:
     """Raises NotFound."""
     row = await conn.fetchrow(
-        """
-        SELECT slug, tenant.name,
-               (SELECT json_object_agg(setting.name, value)
-                  FROM setting
-                 WHERE setting.tenant_id = tenant.tenant_id)::text AS settings
+        f"""
+        SELECT slug, tenant.name, {SETTINGS} AS settings
           FROM tenant
          WHERE tenant_id = $1
         """,
@@ -41,7 +39,7 @@ async def provider(conn: Connection, tenant_id: UUID) -> KnownProvider:
     )
     if row is None:
         raise NotFound(f"provider {tenant_id} does not exist")
-    settings = provider_settings.read(json.loads(row["settings"] or "{}"))
+    settings = provider_settings.of_text(row["settings"])
     return KnownProvider(settings.provider(tenant_id, row["slug"], row["name"]), settings)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from services.gateway.store import at_rest
 from shared.database import Connection
@@ -13,8 +12,6 @@ from shared.database import Connection
 class EarlierReport:
     """A report of this client that had the same id; `status` and `body` are None while it still runs."""
 
-    request_id: UUID
-    prescription_id: UUID | None
     status: int | None
     body: bytes | None
 
@@ -22,7 +19,7 @@ class EarlierReport:
 async def find_earlier(conn: Connection, client: str, report_id: str) -> EarlierReport | None:
     row = await conn.fetchrow(
         """
-        SELECT request_id, tenant_id, prescription_id, response_status, response_body
+        SELECT request_id, tenant_id, response_status, response_body
           FROM request
          WHERE (client, source, idempotency_key) = ($1, 'kafka', $2)
            AND holds_key
@@ -34,8 +31,6 @@ async def find_earlier(conn: Connection, client: str, report_id: str) -> Earlier
         return None
     body = row["response_body"]
     return EarlierReport(
-        row["request_id"],
-        row["prescription_id"],
         row["response_status"],
         None if body is None else at_rest.RESPONSE.open(body, row["tenant_id"], row["request_id"]),
     )

@@ -119,23 +119,6 @@ def _holds_key(source: str, answer: Answer | None) -> bool:
     return source in _FROM_KAFKA or answer is None or answer.succeeded
 
 
-async def set_answered(conn: Connection, asked: Asked, answer: Answer, *, finished_at: datetime) -> None:
-    """Store the answer of a request that this transaction has opened."""
-    await conn.execute(
-        """
-        UPDATE request
-           SET state = $2, finished_at = $3, response_status = $4, response_headers = $5, response_body = $6
-         WHERE request_id = $1
-        """,
-        asked.request_id,
-        _state(answer),
-        finished_at,
-        answer.status,
-        _headers(answer),
-        _body(asked, answer),
-    )
-
-
 async def find_holder(pool: Pool, asked: Asked, *, now: datetime) -> Request | None:
     """The request that holds this key: it runs, has succeeded, or is a report."""
     return await _find(
@@ -238,8 +221,11 @@ async def lock_pending(conn: Connection, request_ids: Sequence[UUID]) -> dict[UU
     return {row["request_id"]: _request(row) for row in rows}
 
 
-async def finish(conn: Connection, finished: Sequence[Finished]) -> None:
-    """Store answers, and tell every instance: whoever waits hears of it when this commits."""
+async def finish(conn: Connection, finished: Sequence[Finished], *, told: bool = True) -> None:
+    """Store answers, and tell every instance: whoever waits hears of it when this commits.
+
+    Not `told` is what nobody waits for, because its transaction has opened the request itself.
+    """
     if not finished:
         return
     await conn.execute(
@@ -256,6 +242,7 @@ async def finish(conn: Connection, finished: Sequence[Finished]) -> None:
             RETURNING request_id)
         SELECT pg_notify('outcome', request_id::text)
           FROM answered
+         WHERE $9
         """,
         [one.request.asked.request_id for one in finished],
         [_state(one.answer) for one in finished],
@@ -265,6 +252,7 @@ async def finish(conn: Connection, finished: Sequence[Finished]) -> None:
         [one.answer.status for one in finished],
         [_headers(one.answer) for one in finished],
         [_body(one.request.asked, one.answer) for one in finished],
+        told,
     )
 
 

@@ -10,28 +10,24 @@ from uuid import UUID
 
 from contracts.values import Dispensation, Prescription
 from services.gateway.messages import by_the_clock, provider_settings
+from services.gateway.messages.prescriptions import PARTIALLY_DISPENSED, STATUS
 from services.gateway.store import at_rest
 from services.gateway.store.generations import SHOWN, Generation
 from services.gateway.store.reading import TENANT, reading
 from shared.database import Connection, Pool
 
 # What is due by the clock counts as happened: a timed-out claim holds nothing, what is over has expired.
-_SHOWN_STATUS: Final = """CASE WHEN status <> 'submitted' THEN status
-                WHEN valid_until <= {now} AND (claim_expires_at IS NULL OR claim_expires_at <= {now})
-                THEN 'expired'
+OVER: Final = "valid_until <= {now} AND (claim_expires_at IS NULL OR claim_expires_at <= {now})"
+_SHOWN_STATUS: Final = f"""CASE WHEN status <> 'submitted' THEN status
+                WHEN {OVER} THEN 'expired'
                 WHEN partly_dispensed THEN 'partly_dispensed'
                 ELSE status END"""
 
 
 # Which of these words one status of the dialect means.
 SHOWN_AS: Final = {
-    "PRESCRIPTION_DRAFT": ("draft",),
-    "PRESCRIPTION_PENDING": ("pending_review", "validated", "signed"),
-    "PRESCRIPTION_ISSUED": ("submitted",),
-    "PRESCRIPTION_PARTIALLY_DISPENSED": ("partly_dispensed",),
-    "PRESCRIPTION_DISPENSED": ("dispensed",),
-    "PRESCRIPTION_VOIDED": ("cancelled",),
-    "PRESCRIPTION_EXPIRED": ("expired",),
+    **{word: tuple(one.value for one, shown in STATUS.items() if shown == word) for word in STATUS.values()},
+    PARTIALLY_DISPENSED: ("partly_dispensed",),
 }
 
 
@@ -286,11 +282,16 @@ def _asked_for(wanted: Filter, now: datetime, *, first: int) -> tuple[str, list[
         ("date_trunc('second', created_at) >= {}::timestamptz", wanted.created_from),
         ("date_trunc('second', created_at) <= {}::timestamptz", wanted.created_to),
     ]
-    present = [(condition, value) for condition, value in asked if value is not None]
-    texts = [condition.format(f"${place}") for place, (condition, _) in enumerate(present, first)]
-    values = [value for _, value in present]
+    texts, values = compared(asked, first=first)
     if wanted.statuses is not None:
         place = first + len(values)
         texts.append(f"{_SHOWN_STATUS.format(now=f'${place}::timestamptz')} = ANY (${place + 1}::text[])")
         values += [now, wanted.statuses]
     return "".join(f"AND {text} " for text in texts), values
+
+
+def compared(asked: Sequence[tuple[str, object]], *, first: int) -> tuple[list[str], list[object]]:
+    """The comparisons that have a value, as parameters from the `first` on, and the values."""
+    present = [(text, value) for text, value in asked if value is not None]
+    texts = [text.format(f"${place}") for place, (text, _) in enumerate(present, first)]
+    return texts, [value for _, value in present]

@@ -12,8 +12,6 @@ from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Detail, Failing, Refused, missing, refuse_if
 from services.prescription.domain.state_table import Move, Status
 
-ITEMS_MAX: Final = 30
-
 # What the history tells of a prescription at its beginning, besides its items.
 _TOLD_AT_FIRST: Final = (
     *("patient_id", "doctor_id", "consultation_id", "template_id", "origin", "prescription_type"),
@@ -63,9 +61,7 @@ def item_named(prescription: Prescription, item_id: UUID) -> Item:
     return item
 
 
-def add_item(
-    prescription: Prescription, item: Item, *, occasion: Occasion, items_max: int = ITEMS_MAX
-) -> Prescription:
+def add_item(prescription: Prescription, item: Item, *, occasion: Occasion, items_max: int) -> Prescription:
     """One more line, after all others; `item` has been looked up in the catalogue."""
     prescription.admit(Move.EDIT)
     refuse_if(_unknown_product(item))

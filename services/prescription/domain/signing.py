@@ -49,11 +49,6 @@ def begin(
     return prescription.becomes(changed, occasion, note)
 
 
-def requested(occasion: Occasion, deadline: datetime | None) -> SignRequest:
-    """Somebody asks for the signature, and waits for it until then."""
-    return SignRequest(occasion=occasion, deadline=deadline)
-
-
 def allow(prescription: Prescription) -> None:
     """Raise Refused while a blocking finding has nobody who answers for it."""
     if (refusal := blocked(prescription)) is not None:

@@ -7,9 +7,10 @@ from contracts import values
 from contracts.drafting_commands import ChangeStatus
 from services.prescription import store
 from services.prescription.commands import carry_out, deliver_at_issue, take_up
-from services.prescription.domain import cancelling, dispensing, editing, signing, steps
+from services.prescription.domain import cancelling, dispensing, editing, steps
 from services.prescription.domain.history import Occasion
 from services.prescription.domain.prescription import Prescription
+from services.prescription.domain.requests import SignRequest
 from services.prescription.domain.state_table import Status
 from services.prescription.handlers import signatures
 from services.prescription.handlers.registry import handlers
@@ -46,7 +47,7 @@ def _begun(
     begun = steps.sign(
         prescription,
         signed_by=command.signed_by,
-        request=signing.requested(now, command.deadline),
+        request=SignRequest(occasion=now, deadline=command.deadline),
         conditions=conditions,
         occasion=now,
     )

@@ -6,8 +6,6 @@ from services.prescription.store.announcing import (
     announce_again,
     announce_on,
     consultations_after,
-    newest_said,
-    outbox_is_clear,
     prescriptions_after,
     templates_after,
 )
@@ -27,7 +25,7 @@ from services.prescription.store.hand import (
     seen,
     strike_at,
 )
-from services.prescription.store.reading import finding_secret, history, in_force, still_in_force, suspended
+from services.prescription.store.reading import finding_secret, in_force, still_in_force, suspended
 from services.prescription.store.record_rows import Wanted
 from services.prescription.store.record_rows import lock as lock_records
 from services.prescription.store.records import (
@@ -71,7 +69,6 @@ __all__ = [
     "find",
     "finding_secret",
     "has_catalogue",
-    "history",
     "hold",
     "holds",
     "in_force",
@@ -81,8 +78,6 @@ __all__ = [
     "made_from",
     "may_sign",
     "name_taken",
-    "newest_said",
-    "outbox_is_clear",
     "patient",
     "patients_with_unsigned",
     "places_made_from",

@@ -57,18 +57,6 @@ async def announce_on(conn: Connection, rebuild_id: UUID, reached: Reached, *, a
     await work.add(conn, kind=ANNOUNCE, key=str(rebuild_id), tenant_id=NOBODY, due_at=at, payload=payload)
 
 
-async def newest_said(conn: Connection) -> int:
-    """The last row of the outbox at this moment; 0 when there is none."""
-    seq: int = await conn.fetchval("SELECT coalesce(max(seq), 0) FROM outbox")
-    return seq
-
-
-async def outbox_is_clear(conn: Connection, seq: int) -> bool:
-    """Whether all up to this row is published."""
-    waiting: bool = await conn.fetchval("SELECT EXISTS (SELECT FROM outbox WHERE seq <= $1)", seq)
-    return not waiting
-
-
 async def prescriptions_after(
     conn: Connection, reached: Reached, *, limit: int
 ) -> AsyncIterator[tuple[Prescription, tuple[Entry, ...]]]:

@@ -4,10 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.prescription.domain.history import Entry
 from services.prescription.domain.items import Item
 from services.prescription.domain.prescription import Prescription
-from services.prescription.store import beside, hand, rows
+from services.prescription.store import beside, hand
 from services.prescription.store.writing import settle
 from shared.database import Connection
 
@@ -58,18 +57,3 @@ async def finding_secret(conn: Connection) -> bytes:
         in_hand.secret = await conn.fetchval("SELECT secret FROM installation")
         assert in_hand.secret is not None
     return in_hand.secret
-
-
-async def history(conn: Connection, tenant_id: UUID, prescription_id: UUID) -> tuple[Entry, ...]:
-    """All that happened to it, oldest first."""
-    found = await conn.fetch(
-        """
-        SELECT entries
-          FROM history
-         WHERE (tenant_id, prescription_id) = ($1, $2)
-         ORDER BY revision
-        """,
-        tenant_id,
-        prescription_id,
-    )
-    return tuple(entry for row in found for entry in rows.told(row))

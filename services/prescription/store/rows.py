@@ -73,10 +73,6 @@ def entries(told: tuple[Entry, ...]) -> str:
     return _entries.dump_json(told, exclude_none=True).decode()
 
 
-def told(row: Record) -> tuple[Entry, ...]:
-    return told_in(row["entries"])
-
-
 def told_in(text: str) -> tuple[Entry, ...]:
     return _entries.validate_json(text)
 

@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from tests.clients import Pharmacy
 from tests.infrastructure import until
 
 ABSENT: Any = object()
@@ -206,15 +205,6 @@ def doctor_body(**changes: Any) -> dict[str, Any]:
         "national_id": {"type": "PASSPORT", "value": f"P{number}"},
     }
     return body | changes
-
-
-async def dispensed_in_part(pharmacy: Pharmacy, code: str) -> dict[str, Any]:
-    """A live dispensation of one piece of the first line."""
-    started = (await pharmacy.start(code)).json()
-    line = {"id": started["products"][0]["id"], "price": 0, "taxes": 0, "quantity": 1}
-    answer = await pharmacy.update(started["dispensation_id"], line)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
 
 
 async def at_once(*calls: Any) -> list[httpx.Response]:

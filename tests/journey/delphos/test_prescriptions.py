@@ -134,21 +134,10 @@ async def test_a_row_says_what_the_detail_says(desk: Desk) -> None:
 
 async def test_the_sample_item_of_the_document_is_matched(desk: Desk) -> None:
     id = await desk.draft()
-    sample = {
-        "medication_name": "Amoxicilina",
-        "active_ingredient": "AMOXICILINA TRIIDRATADA",
-        "dosage": "500mg",
-        "route": "oral",
-        "frequency": "8/8h",
-        "duration": "7 dias",
-        "quantity": 21,
-        "unit": "capsulas",
-        "instructions": "Tomar 1 capsula de 500mg via oral a cada 8 horas.",
-    }
-    answer = await desk.call("POST", f"/prescriptions/{id}/items", sample)
+    answer = await desk.call("POST", f"/prescriptions/{id}/items", AMOXICILLIN)
     item = answer.json()
     assert (answer.status_code, set(item) >= ITEM) == (201, True)
-    assert {name: item[name] for name in sample} == sample
+    assert {name: item[name] for name in AMOXICILLIN} == AMOXICILLIN
     assert (item["position"], item["prescription_id"], item["dispensed_quantity"]) == (1, id, 0)
     assert (item["match_status"], item["match_score"]) == ("exact", None)
     assert item["ingredients"] == ["AMOXICILINA"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -81,6 +81,33 @@ async def test_what_is_due_is_done_once_and_announced_with_its_end(pool: Pool) -
     assert kinds(await said(pool)) == ["Happened"] * 6
 
 
+@asynccontextmanager
+async def under_way(pool: Pool) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """One reminder that has begun, and how to let it end."""
+    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    works = Works("chassis")
+
+    @works.on("remind")
+    async def remind(job: Job, resources: Any) -> Finish:
+        begun.set()
+        await go_on.wait()
+
+        async def finish(conn: Connection, outbox: Outbox) -> None:
+            outbox.announce(happened())
+            ended.set()
+
+        return finish
+
+    async def end() -> None:
+        go_on.set()
+        await ended.wait()
+
+    async with working(pool, works):
+        await add(pool)
+        await begun.wait()
+        yield end
+
+
 async def nothing_left(pool: Pool) -> bool:
     return await left(pool) == 0
 
@@ -141,53 +168,19 @@ async def test_what_is_asked_for_again_while_it_is_done_is_done_again(pool: Pool
 
 
 async def test_what_is_cancelled_while_it_is_done_leaves_nothing(pool: Pool) -> None:
-    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    works = Works("chassis")
-
-    @works.on("remind")
-    async def remind(job: Job, resources: Any) -> Finish:
-        begun.set()
-        await go_on.wait()
-
-        async def finish(conn: Connection, outbox: Outbox) -> None:
-            outbox.announce(happened())
-            ended.set()
-
-        return finish
-
-    async with working(pool, works):
-        await add(pool)
-        await begun.wait()
+    async with under_way(pool) as end:
         async with databases.transaction(pool) as conn:
             await work.cancel(conn, kind="remind", key="a")
-        go_on.set()
-        await ended.wait()
+        await end()
 
     assert await said(pool) == []
 
 
 async def test_what_another_has_leased_meanwhile_is_for_that_one_to_end(pool: Pool) -> None:
-    begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    works = Works("chassis")
-
-    @works.on("remind")
-    async def remind(job: Job, resources: Any) -> Finish:
-        begun.set()
-        await go_on.wait()
-
-        async def finish(conn: Connection, outbox: Outbox) -> None:
-            outbox.announce(happened())
-            ended.set()
-
-        return finish
-
-    async with working(pool, works):
-        await add(pool)
-        await begun.wait()
+    async with under_way(pool) as end:
         # As another process does once the lease of one that slept has run out.
         await pool.execute("UPDATE work SET leased_until = leased_until + interval '1 hour'")
-        go_on.set()
-        await ended.wait()
+        await end()
 
     assert await said(pool) == []
     assert await pool.fetchval("SELECT count(*) FROM work WHERE leased_until IS NOT NULL") == 1

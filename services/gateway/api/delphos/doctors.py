@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from contracts.directory_events import DoctorStandingChanged
 from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.auth.rights import ADMIN, READ
 from services.gateway.checks import doctor as standing
 from services.gateway.checks.delphos.fields import NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
+from services.gateway.commands.directory import tell_of_doctor
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import doctors as messages
 from services.gateway.messages.delphos import refusals
@@ -22,7 +22,7 @@ from services.gateway.messages.doctors import ListedDoctor
 from services.gateway.messages.errors import Problem
 from services.gateway.store import doctors, tenancy
 from services.gateway.store.doctors import DoctorExists, KnownDoctor
-from shared import clock, outbox
+from shared import clock
 from shared.database import Connection
 
 ONE = "/v1/doctors/{doctor_id}"
@@ -113,7 +113,7 @@ async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:
         status = standing.first_status(rule) if call.body.is_active else "SUSPENDED"
         made = await doctors.put_doctor(conn, call.tenant_id, new, status=status, now=now)
         if made is not None:
-            await _announce(call, conn, made, today)
+            await tell_of_doctor(conn, call.tenant_id, made, today)
             return _answer(made, 201, today)
         held = await doctors.find_doctor(conn, call.tenant_id, doctor_id, hold=True)
         assert held is not None, "doctors on file are never removed"
@@ -121,8 +121,7 @@ async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:
     wanted = _record(call.body, held.record)
     status = standing.put_status(rule, held, wanted, active=call.body.is_active)
     changed = await doctors.change_doctor(conn, call.tenant_id, held, wanted, status=status, now=now)
-    if _active(changed, today) is not _active(held, today):
-        await _announce(call, conn, changed, today)
+    await tell_of_doctor(conn, call.tenant_id, changed, today, before=held)
     return _answer(changed, 200, today)
 
 
@@ -154,31 +153,15 @@ def _names(sent: SentDoctor, known: ListedDoctor) -> dict[str, str | None]:
     return dict(zip(("given_names", "first_surname", "second_surname"), sent.parts, strict=True))
 
 
-def _active(known: KnownDoctor, today: date) -> bool:
-    return known.standing(today) == "ACTIVE"
-
-
 def _today(call: Call[NoQuery, Any]) -> date:
     today: date = call.caller.settings.today(call.now)
     return today
 
 
-async def _announce(
-    call: Call[NoQuery, SentDoctor], conn: Connection, known: KnownDoctor, today: date
-) -> None:
-    event = DoctorStandingChanged(
-        tenant_id=call.tenant_id,
-        doctor_id=known.record.doctor_id,
-        version=known.version,
-        active=_active(known, today),
-    )
-    await outbox.send(conn, event)
-
-
 def _answer(known: KnownDoctor, status: int, today: date) -> Answer:
     shown = messages.render(
         known.record,
-        active=_active(known, today),
+        active=known.active(today),
         version=known.version,
         created_at=known.created_at,
         updated_at=known.updated_at,

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from contracts.directory_events import PatientFactsChanged
 from contracts.drug_names import resolve
 from contracts.values import Allergy
 from services.gateway.api.delphos.endpoint import Call, Endpoints
@@ -17,16 +16,17 @@ from services.gateway.auth.rights import READ, WRITE
 from services.gateway.checks.delphos.fields import Day, Language, LanguageName, NoQuery, OptionalName, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
 from services.gateway.checks.patient import ALLERGIES_MAX
+from services.gateway.commands.directory import tell_of_patient
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import patients as messages
 from services.gateway.messages.delphos import refusals
 from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
-from services.gateway.messages.patients import ListedPatient, facts
+from services.gateway.messages.patients import ListedPatient
 from services.gateway.store import directory, ingredient_names, tenancy
 from services.gateway.store.directory import KnownPatient, PatientExists
 from services.gateway.store.drug_names import drug_names
-from shared import clock, outbox
+from shared import clock
 from shared.database import Connection
 
 ONE: Final = "/v1/patients/{patient_id}"
@@ -126,7 +126,7 @@ async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
         new = _record(call.body, ListedPatient(patient_id=patient_id, first_name=""))
         made = await directory.put_patient(conn, call.tenant_id, new, now=now)
         if made is not None:
-            await _announce(call, conn, made)
+            await tell_of_patient(conn, call.tenant_id, made)
             return await _answer(call, conn, made, 201)
         held = await directory.find_patient(conn, call.tenant_id, patient_id, hold=True)
         assert held is not None, "patients on file are never removed"
@@ -134,8 +134,7 @@ async def _put(call: Call[NoQuery, SentPatient], conn: Connection) -> Answer:
     changed = await directory.change_patient(
         conn, call.tenant_id, held, _record(call.body, held.record), now=now
     )
-    if facts(changed.record) != facts(held.record):
-        await _announce(call, conn, changed)
+    await tell_of_patient(conn, call.tenant_id, changed, before=held)
     return await _answer(call, conn, changed, 200)
 
 
@@ -156,10 +155,6 @@ def _record(sent: SentPatient, known: ListedPatient) -> ListedPatient:
         "active": sent.is_active,
     }
     return messages.renamed(known, sent.full_name).model_copy(update=replaced)
-
-
-async def _announce(call: Call[NoQuery, SentPatient], conn: Connection, known: KnownPatient) -> None:
-    await outbox.send(conn, PatientFactsChanged(tenant_id=call.tenant_id, facts=known.record.facts))
 
 
 async def _answer(call: Call[NoQuery, Any], conn: Connection, known: KnownPatient, status: int) -> Answer:
