@@ -324,6 +324,7 @@ async def test_a_signature_is_asked_for_with_the_people_as_the_directory_has_the
 
     assert (answer.status_code, answer.json()["status"]) == (200, "signed")
     assert (command.signed_by, command.signer) == (MARTA.doctor_id, command.doctor)
+    assert command.caller.doctor_id == MARTA.doctor_id
     assert command.doctor is not None
     assert command.doctor.given_names == "Marta"
     assert (command.patient and command.patient.first_name, command.unresolved) == ("Ana", ())
@@ -344,7 +345,7 @@ async def test_who_is_unknown_is_told_to_prescription_and_answered_at_the_field(
     (command,) = await clinic.commands(ChangeStatus)
 
     assert [(one.path, one.code) for one in command.unresolved] == [("signed_by", "unknown_reference")]
-    assert command.signer is None
+    assert (command.signer, command.caller.doctor_id) == (None, None)
     assert (answer.status_code, types(answer)) == (422, [("body.signed_by", "unknown_reference")])
 
 
@@ -431,6 +432,7 @@ async def test_a_doctor_answers_for_one_finding_or_for_all(clinic: Clinic) -> No
     assert answers[0].json()["pending_acknowledgements_count"] == 0
     assert (one.finding_ids, every.finding_ids) == ((delphos.FINDING,), None)
     assert (one.acknowledged_by, one.reason, one.unresolved) == (MARTA.doctor_id, "INR semanal.", ())
+    assert (one.caller.doctor_id, every.caller.doctor_id) == (MARTA.doctor_id, MARTA.doctor_id)
     may_not = await clinic.on.call(WRITING_KEY, "POST", f"{ONE}/interactions/acknowledge-all", json=body)
     assert may_not.json()["required"] == "prescriptions:sign"
 
@@ -449,6 +451,7 @@ async def test_an_unknown_doctor_cannot_answer_for_a_finding(clinic: Clinic) -> 
     (command,) = await clinic.commands(AcknowledgeFindings)
 
     assert [(one.path, one.code) for one in command.unresolved] == [("acknowledged_by", "unknown_reference")]
+    assert command.caller.doctor_id is None
     assert types(answer) == [("body.acknowledged_by", "unknown_reference")]
 
 

@@ -329,6 +329,14 @@ def test_an_item_of_the_other_dialect_shows_its_sentence_as_frequency_and_the_re
     assert (shown["submitted_at"], shown["prescription_code"]) == ("2026-06-25T16:00:00Z", known.CODE)
 
 
+def test_of_the_other_dialects_item_a_frequency_that_was_sent_is_shown_and_its_sentence_is_not_lost():
+    line = known.item(posology="1 tablet every 8h, with food", frequency="8/8h")
+
+    shown = items.render(known.prescription(items=(line,)), line, PT)
+
+    assert (shown.frequency, shown.instructions) == ("8/8h", "1 tablet every 8h, with food")
+
+
 def test_fields_that_an_automatic_draft_lacks_are_named():
     shown = items.render(delphos.draft(), delphos.aspirin(route=None, frequency=None), PT)
 

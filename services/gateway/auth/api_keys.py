@@ -77,11 +77,12 @@ class KeyHolder:
         if not self.may(permission):
             raise Problem("permission_denied", required=permission)
 
-    def caller(self) -> Caller:
-        """As commands carry it."""
+    def caller(self, doctor_id: UUID | None = None) -> Caller:
+        """As commands carry it; `doctor_id` is whom the key's holder vouches for as the one who acts."""
         return Caller(
             tenant_id=self.tenant_id,
             client=self.key_prefix,
+            doctor_id=doctor_id,
             provider_slug=self.provider_slug,
             channel="delphos",
         )

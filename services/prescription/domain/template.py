@@ -82,8 +82,11 @@ def save(
 
 
 def _line(item: Item, place: int) -> TemplateItem:
-    """The line as the step-by-step dialect reads it, whichever dialect it was written in."""
-    product = item.product
+    """The line as the step-by-step dialect reads it, whichever dialect it was written in.
+
+    A number of days is written so that it reads as one in every language.
+    """
+    product, days = item.product, item.duration_days
     return TemplateItem(
         position=place,
         medication_name=item.medication_name,
@@ -91,9 +94,9 @@ def _line(item: Item, place: int) -> TemplateItem:
         dosage=item.dosage or (product.strength if product else None),
         route=item.route or (product.route if product else None),
         frequency=item.frequency or item.posology,
-        duration=item.duration,
+        duration=item.duration or (f"{days} d" if days else None),
         quantity=item.quantity,
         unit=item.unit,
-        instructions=item.instructions,
+        instructions=item.instructions or (item.posology if item.frequency else None),
         cmed_medication_id=item.cmed_medication_id,
     )

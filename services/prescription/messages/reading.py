@@ -80,7 +80,8 @@ def in_time(command: Command, now: datetime) -> Occasion:
 
 def going_on(prescription: Prescription, now: datetime) -> Occasion:
     """A later step of a request that is under way; without one, the platform acts by itself."""
-    request = prescription.issue or prescription.sign_request
+    waiting = prescription.waiting[0] if prescription.waiting else None
+    request = prescription.issue or prescription.sign_request or waiting
     return replace(request.occasion, at=now) if request else Occasion(at=now)
 
 

@@ -89,6 +89,26 @@ async def test_the_history_of_what_was_made_at_once_tells_the_same(desk: Desk) -
         assert_tells_the_same(await desk.history(id), read)
 
 
+async def test_the_history_names_the_doctor_who_answers_or_signs_and_who_had_it_checked(desk: Desk) -> None:
+    id = await desk.draft(WARFARIN, ASPIRIN)
+    await desk.settled(id)
+    asked = await desk.call("POST", f"/prescriptions/{id}/safety-check")
+    other = await desk.a_doctor()
+    body = {"acknowledged_by": other, "reason": "INR semanal."}
+    await desk.ok("POST", f"/prescriptions/{id}/interactions/acknowledge-all", body)
+    for status in ("pending_review", "validated", "signed"):
+        assert (await desk.step(id, status)).status_code == 200
+
+    lines = await desk.history(id)
+    doctors = {(line["action"], line["to_status"]): line["actor"]["doctor_id"] for line in lines}
+    assert doctors["acknowledged", None] == other
+    assert doctors["signing_started", None] == doctors["status_changed", "signed"] == desk.doctor
+    assert doctors["created", None] is doctors["status_changed", "validated"] is None
+    checks = [line for line in lines if line["action"] == "checked"]
+    assert [line["actor"]["type"] for line in checks[-2:]] == ["system", "api_key"]
+    assert checks[-1]["request_id"] == asked.headers["x-request-id"]
+
+
 async def test_a_sign_attempt_that_is_refused_stays_in_the_history(desk: Desk) -> None:
     id = await desk.draft()
     await desk.step(id, "signed")

@@ -11,7 +11,8 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from dev.platform import Platform
-from tests.clients import following
+from services.gateway.messages import ids
+from tests.clients import Clinic, following
 from tests.journey.delphos.conftest import AMOXICILLIN, Practice
 
 WORDS = "vou passar amoxicilina de quinhentos, de oito em oito horas, por sete dias"
@@ -215,6 +216,28 @@ async def test_a_template_is_kept_prescribed_from_and_deleted(practice: Practice
     assert (await practice.http.delete(path)).status_code == 404
     assert (await practice.read(draft["id"]))["template_id"] == template["id"]
     assert (await practice.call("POST", f"/{source}/save-as-template", {"name": name})).status_code == 201
+
+
+async def test_a_template_of_what_the_other_dialect_issued_says_all_of_how_it_is_taken(
+    practice: Practice, clinic: Clinic
+) -> None:
+    posology = {"posology": "1 tablet every 8h, with food", "duration_days": 10, "quantity": 30}
+    lines = [
+        {"product_code": "MED-042", **posology},
+        {"product_code": "MED-044", **posology, "frequency": "8/8h"},
+    ]
+    issued = await clinic.issue(medications=lines)
+    id = str(ids.find("rx", issued["prescription_id"]))
+    kept = await practice.ok("POST", f"/{id}/save-as-template", {"name": f"Kit {uuid4()}"})
+
+    names = ("medication_name", "dosage", "route", "frequency", "instructions", "quantity", "unit")
+    shown = (await practice.read(id))["items"]
+    assert [[line[name] for name in names] for line in kept["items"]] == [
+        [line[name] for name in names] for line in shown
+    ]
+    assert [line["frequency"] for line in shown] == [posology["posology"], "8/8h"]
+    assert [line["instructions"] for line in shown] == [None, posology["posology"]]
+    assert [line["duration"] for line in kept["items"]] == ["10 d", "10 d"]
 
 
 async def test_an_allergy_that_is_registered_later_reaches_an_open_draft(practice: Practice) -> None:

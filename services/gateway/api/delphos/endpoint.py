@@ -63,13 +63,17 @@ class Call(Generic[Q, B]):
     def tenant_id(self) -> UUID:
         return self.caller.tenant_id
 
-    def asking(self, prescription_id: UUID) -> Asking:
-        return Asking(self.caller.caller(), self.request_id, self.tenant_id, prescription_id, self.now)
+    def asking(self, prescription_id: UUID, doctor_id: UUID | None = None) -> Asking:
+        caller = self.caller.caller(doctor_id)
+        return Asking(caller, self.request_id, self.tenant_id, prescription_id, self.now)
 
-    def head(self, prescription_id: UUID) -> Mapping[str, Any]:
-        """What every command about a stored prescription begins with; `*` takes any version of it."""
+    def head(self, prescription_id: UUID, *, doctor_id: UUID | None = None) -> Mapping[str, Any]:
+        """What every command about a stored prescription begins with; `*` takes any version of it.
+
+        `doctor_id` is the doctor of the tenant who signs, or answers for findings.
+        """
         expected = self.expected_version or None
-        return {**self.asking(prescription_id).head(), "expected_version": expected}
+        return {**self.asking(prescription_id, doctor_id).head(), "expected_version": expected}
 
     def check_version(self, present: int | None) -> None:
         """Raises Problem `version_mismatch` for another version, and for what is not there (ruling 3.9)."""

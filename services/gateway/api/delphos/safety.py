@@ -68,11 +68,13 @@ async def acknowledge_all(call: Call[NoQuery, Acknowledgement]) -> Answer:
 
 async def _acknowledge(call: Call[NoQuery, Acknowledgement], finding_ids: tuple[UUID, ...] | None) -> Answer:
     sent = call.body
+    unresolved = await references.doctor_unresolved(call, sent.acknowledged_by, "acknowledged_by")
+    doctor_id = None if unresolved else sent.acknowledged_by
     command = AcknowledgeFindings(
-        **call.head(call.path["prescription_id"]),
+        **call.head(call.path["prescription_id"], doctor_id=doctor_id),
         finding_ids=finding_ids,
         acknowledged_by=sent.acknowledged_by,
-        unresolved=await references.doctor_unresolved(call, sent.acknowledged_by, "acknowledged_by"),
+        unresolved=unresolved,
         reason=sent.reason,
     )
     return await readers.ask(call, command)

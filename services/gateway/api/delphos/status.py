@@ -85,7 +85,7 @@ async def change_status(call: Call[NoQuery, NextStatus]) -> Answer:
     stored = await readers.stored_or_none(call, call.path["prescription_id"])
     named = await references.of_step(call, stored, sent.status, sent.signed_by)
     command = ChangeStatus(
-        **call.head(call.path["prescription_id"]),
+        **call.head(call.path["prescription_id"], doctor_id=named.signer.doctor_id if named.signer else None),
         **named.of_step(),
         status=sent.status,
         signed_by=sent.signed_by,

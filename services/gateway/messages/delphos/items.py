@@ -64,7 +64,6 @@ def ordered(item: Item, reader: Reader) -> Mapping[str, Any]:
         **taken,
         "quantity": item.quantity,
         "unit": item.unit,
-        "instructions": item.instructions,
         "clinical_notes": item.clinical_notes,
         "cmed_medication_id": item.cmed_medication_id,
         "match_status": item.match_status,
@@ -103,18 +102,23 @@ def _linked(item: Item, reader: Reader) -> str | None:
 
 
 def _taken(item: Item, reader: Reader) -> Mapping[str, str | None]:
-    """How it is taken; the other dialect wrote one sentence, and the catalogue knows the rest (5.2)."""
+    """How it is taken; the other dialect wrote one sentence, and the catalogue knows the rest (5.2).
+
+    Where it sent a frequency too, that is shown, and the sentence stays readable as instructions.
+    """
     if item.posology is None:
         return {
             "dosage": item.dosage,
             "route": item.route,
             "frequency": item.frequency,
             "duration": item.duration,
+            "instructions": item.instructions,
         }
     product, days = item.product, item.duration_days
     return {
         "dosage": item.dosage or (product.strength if product else None),
         "route": item.route or (product.route if product else None),
-        "frequency": item.posology,
+        "frequency": item.frequency or item.posology,
         "duration": item.duration or (f"{days} {_DAYS[reader.language]}" if days else None),
+        "instructions": item.instructions or (item.posology if item.frequency else None),
     }
