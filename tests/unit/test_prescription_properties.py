@@ -246,10 +246,10 @@ class Life(AtThePharmacy):
             {
                 "review": lambda p: editing.submit_for_review(p, occasion=when),
                 "validate": lambda p: editing.validate(p, valid_until=VALID_UNTIL, occasion=when),
-                "sign": lambda p: signing.begin(p, signed_by=DOCTOR, occasion=when),
-                "release": lambda p: signing.release(
-                    signing.with_code(p, some.CODE), document_id=some.DOCUMENT, occasion=when
+                "sign": lambda p: signing.with_code(
+                    signing.begin(p, signed_by=DOCTOR, occasion=when), some.CODE
                 ),
+                "release": lambda p: signing.release(p, document_id=some.DOCUMENT, occasion=when),
                 "dispensed": lambda p: dispensing.dispensed_elsewhere(
                     p, dispensation_id=UUID(int=self.made), pharmacy=SUN, terms=TERMS, occasion=when
                 ),
