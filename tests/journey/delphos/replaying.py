@@ -45,6 +45,8 @@ class Replay:
         if line["action"] == "acknowledged":
             answered = {one["id"]: one for one in line["findings"]}
             self.told["interactions"] = [answered.get(one["id"], one) for one in self.told["interactions"]]
+        if line["action"] == "signing_started":
+            self.told["signature"]["failure"] = None  # Another attempt than the one that failed.
         if line["action"] == "signing_failed" and (signature := self.told["signature"]):
             failed = signature["status"] == "failed"
             signature["failure"] = {"error": line["error"], "at": line["at"]} if failed else None
