@@ -50,7 +50,7 @@ class ItemOrder(Value):
     item_id: UUID
     product: Product | None = None
     cmed_medication_id: UUID | None = None
-    """The catalogue's `medication_id` of the product, where a client named it."""
+    """The catalogue's `medication_id` of the product that a client named, by it or by its code."""
     medication_name: Text
     active_ingredient: Text | None = None
     quantity: int | None = Field(default=None, ge=1)

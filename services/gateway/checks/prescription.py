@@ -218,6 +218,7 @@ def _medication(one: Form, found: Found) -> ItemOrder | None:
     return ItemOrder.model_construct(
         item_id=new_ids.new(),
         product=product,
+        cmed_medication_id=known.record.medication_id,
         medication_name=product.product_name,
         active_ingredient=None,
         quantity=quantity,

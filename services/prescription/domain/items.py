@@ -49,10 +49,10 @@ class Product:
 class Item:
     """What one line asks for. `quantity` None: it can be dispensed once, in whatever quantity that is.
 
-    `cmed_medication_id` is the catalogue's id of the product that a client named; `product` is None all the
-    same where the catalogue does not know it. `suggestions` are ingredients that the name may have meant,
-    `source_text` the words of the consultation that it came from, `changed_in` the content version in which
-    something that the safety check looks at last changed.
+    `cmed_medication_id` is the catalogue's id of the product that a client named, by it or by its code;
+    `product` is None all the same where the catalogue does not know it. `suggestions` are ingredients
+    that the name may have meant, `source_text` the words of the consultation that it came from,
+    `changed_in` the content version in which something that the safety check looks at last changed.
     """
 
     id: UUID

@@ -238,6 +238,9 @@ async def test_a_template_of_what_the_other_dialect_issued_says_all_of_how_it_is
     assert [line["frequency"] for line in shown] == [posology["posology"], "8/8h"]
     assert [line["instructions"] for line in shown] == [None, posology["posology"]]
     assert [line["duration"] for line in kept["items"]] == ["10 d", "10 d"]
+    links = [line["cmed_medication_id"] for line in shown]
+    assert [line["match_status"] for line in shown if line["cmed_medication_id"]] == ["linked", "linked"]
+    assert [line["cmed_medication_id"] for line in kept["items"]] == links
 
 
 async def test_an_allergy_that_is_registered_later_reaches_an_open_draft(practice: Practice) -> None:
