@@ -74,6 +74,7 @@ def test_what_is_well_formed_is_read(kind: Any, sent: Any, found: Any) -> None:
         (fields.Moment, "2026-05-14T23:59:00", "timezone_aware"),
         (fields.Moment, "2026-05-14", "datetime_parsing"),
         (fields.Moment, "2026-02-30T00:00:00Z", "datetime_parsing"),
+        (fields.Moment, "2026-05-14T23:59:00+03:60", "datetime_parsing"),
         (fields.Moment, "0001-01-01T00:00:00+23:59", "datetime_parsing"),
         (fields.Moment, 1_700_000_000, "datetime_type"),
         (fields.Day, "2026-02-30", "date_parsing"),
