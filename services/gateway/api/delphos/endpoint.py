@@ -226,8 +226,14 @@ async def _answer(operation: Operation, request: Request) -> Answer | Response:
         earlier = await gateway.commands.earlier(request, caller, raw)
         if earlier is not None:
             return earlier
+    now = clock.now()
     read = reading.read(
-        request.path_params, request.scope["query_string"], operation.query, raw, operation.body
+        request.path_params,
+        request.scope["query_string"],
+        operation.query,
+        raw,
+        operation.body,
+        today=caller.settings.today(now),
     )
     return await operation.endpoint(
         Call(
@@ -239,7 +245,7 @@ async def _answer(operation: Operation, request: Request) -> Answer | Response:
             body=read.body,
             raw=raw,
             expected_version=expected_version,
-            now=clock.now(),
+            now=now,
         )
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from contracts.directory_events import PatientFactsChanged
@@ -14,11 +14,10 @@ from contracts.drug_names import resolve
 from contracts.values import Allergy
 from services.gateway.api.delphos import registry
 from services.gateway.api.delphos.endpoint import Call, Endpoints
-from services.gateway.checks.delphos.fields import Day, NoQuery, OptionalName, text
+from services.gateway.checks.delphos.fields import Day, NoQuery, OptionalName, read_with, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import patients as messages
-from services.gateway.messages.delphos import refusals
 from services.gateway.messages.delphos.words import tag
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.patients import ListedPatient, facts
@@ -30,8 +29,6 @@ from shared.database import Connection
 
 ALLERGIES_MAX: Final = 200
 ONE: Final = "/v1/patients/{patient_id}"
-# Nobody on earth has a later date than this much after UTC.
-_FIRST_ZONE: Final = timedelta(hours=14)
 
 endpoints = Endpoints("Registry")
 
@@ -56,13 +53,10 @@ class Language(StrEnum):
     ENGLISH = "en"
 
 
-def _not_in_future(day: Any) -> Any:
-    if day > (clock.now() + _FIRST_ZONE).date():
-        raise PydanticCustomError("value_error", FUTURE)
+def _not_in_future(day: date, info: ValidationInfo) -> date:
+    if day > read_with(info)["today"]:
+        raise PydanticCustomError("value_error", "Value error, must not be in the future")
     return day
-
-
-FUTURE: Final = "Value error, must not be in the future"
 
 
 class SentAllergy(Replacement):
@@ -112,8 +106,6 @@ async def get_patient(call: Call[NoQuery, Any]) -> Answer:
 )
 async def put_patient(call: Call[NoQuery, SentPatient]) -> Answer:
     """Put a patient on file, or replace the whole record."""
-    if call.body.birth_date > call.caller.settings.today(call.now):
-        raise refusals.failed(refusals.entry(("body", "birth_date"), "value_error", FUTURE))
 
     async def put(conn: Connection, _request_id: object) -> Answer:
         try:

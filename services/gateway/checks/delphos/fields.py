@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from contracts.values import Status
@@ -34,6 +42,12 @@ def _nullable(schema: dict[str, Any], model: type[Any]) -> None:
     for name, described in schema.get("properties", {}).items():
         if name not in schema.get("required", ()) and {"type": "null"} not in described.get("anyOf", ()):
             schema["properties"][name] = {"anyOf": [described, {"type": "null"}]}
+
+
+def read_with(info: ValidationInfo) -> Mapping[str, Any]:
+    """What the reader of a body gives its validators: the body whole, and the day where the tenant is."""
+    assert info.context is not None, "bodies are read by `reading`, which gives it"
+    return cast(Mapping[str, Any], info.context)
 
 
 class Sent(BaseModel):
