@@ -120,6 +120,11 @@ class Operation:
     def summary(self) -> str:
         return (self.endpoint.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
+    @property
+    def description(self) -> str:
+        """What its docstring says besides."""
+        return " ".join((self.endpoint.__doc__ or "").partition("\n")[2].split())
+
 
 class _Id(Convertor[str]):
     """A part of a path in the place of an id.

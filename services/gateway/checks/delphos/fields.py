@@ -29,12 +29,13 @@ from services.gateway.checks import fields
 from shared import clock
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
 QUANTITY_MAX: Final = 1_000_000
 NAME_MAX: Final = 500
 LIMIT_MAX: Final = 100
 LIMIT_DEFAULT: Final = 20
-OFFSET_MAX: Final = 2**31 - 1
+# Far beyond any end, and the database still adds a limit to it.
+OFFSET_MAX: Final = 10**18
 
 
 def _nullable(schema: dict[str, Any], model: type[Any]) -> None:
@@ -225,7 +226,7 @@ def _number(sent: Any) -> Any:
     return found
 
 
-Number: TypeAlias = Annotated[float, BeforeValidator(_number)]
+Share: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_number)]
 
 # A word of a closed set: exactly, in its case. The members of an enumeration say which.
 StatusWord: TypeAlias = Annotated[Status, Field(strict=False)]
