@@ -223,6 +223,7 @@ def test_the_page_for_people_needs_nothing_from_elsewhere_and_shows_every_operat
     for told in (
         "<code>limit</code><td>query<td>integer, 1 to 100",
         "<code>status</code><td>query<td>draft, ",
+        "<code>date_to</code><td>query<td>date or date-time</table>",
     ):
         assert told in page
     for code in TABLE.keys() - {"method_not_allowed"}:

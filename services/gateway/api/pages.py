@@ -101,7 +101,8 @@ def _link(schema: Mapping[str, Any]) -> str:
 
 def _details(words: str, schema: Mapping[str, Any], *, anchor: str = "") -> str:
     told = escape(json.dumps(schema, indent=1, ensure_ascii=False))
-    return f"<details{anchor}><summary>{escape(words)}</summary><pre>{told}</pre></details>"
+    # The anchor is inside, so that a link to it opens what it leads to.
+    return f"<details><summary>{escape(words)}</summary><pre{anchor}>{told}</pre></details>"
 
 
 def _coded(text: str) -> str:
@@ -117,5 +118,5 @@ _STYLE: Final = (
     "h2{font-size:1.05rem;font-family:ui-monospace,monospace;border-top:1px solid #cdd5dc;padding-top:1rem}"
     "h2 b{background:#12586b;color:#fff;border-radius:.3rem;padding:.1rem .5rem}"
     "code,pre{background:#eef2f4;border-radius:.2rem;padding:.1rem .3rem}pre{overflow:auto;padding:1rem}"
-    "td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
+    "table{margin-bottom:1rem}td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
 )

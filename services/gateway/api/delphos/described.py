@@ -129,6 +129,8 @@ def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
     choices = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
     if len(choices) == 1:
         return _inline(choices[0], definitions)
+    if choices:
+        return {"anyOf": _inline(choices, definitions)}
     return {name: _inline(value, definitions) for name, value in schema.items() if value is not None}
 
 

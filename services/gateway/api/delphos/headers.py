@@ -19,9 +19,17 @@ _BEFORE_ACCEPTANCE: Final = frozenset({"400", "401", "403", "413", "415", "429"}
 _COUNTS: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Window")
 
 _SENT: Final[dict[str, dict[str, Any]]] = {
-    "Idempotency-Key": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "Idempotency-Key": {
+        "type": "string",
+        "pattern": "^[!-~]{1,255}$",
+        "description": "1 to 255 visible ASCII characters; remembered for 7 days",
+    },
     "Prefer": {"type": "string", "description": "respond-async, or wait=n with n from 0 to 60"},
-    "If-Match": {"type": "string", "pattern": '^(\\*|"[0-9]{1,18}")$'},
+    "If-Match": {
+        "type": "string",
+        "pattern": '^(\\*|"[0-9]{1,18}")$',
+        "description": "* or the version that was read, in double quotes",
+    },
     "Accept-Language": {"type": "string", "description": "pt, es or en; else the language of the tenant"},
 }
 
