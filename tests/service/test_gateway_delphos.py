@@ -631,6 +631,8 @@ async def test_the_description_is_at_the_root_and_needs_no_key(gateway: Serving)
     assert [path for path in other["paths"] if path.startswith(PRESCRIPTIONS)] == []
     assert [one.headers["content-type"] for one in pages] == ["text/html; charset=utf-8"] * 2
     assert "<script" not in pages[0].text
+    headed = [await gateway.http.head(path) for path in ("/docs", "/openapi.json", "/v1/health")]
+    assert [(one.status_code, one.headers["allow"]) for one in headed] == [(405, "GET")] * 3
 
 
 class Lacking(Well):

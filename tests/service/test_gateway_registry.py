@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from contracts.directory_events import DoctorStandingChanged, PatientFactsChanged
 from services.gateway.messages import ids
 from services.gateway.operator import provisioning
-from shared import database
+from shared import clock, database
 from shared.ids import new
 from tests.gateway import (
     CLINIC_CLIENT,
@@ -191,6 +193,14 @@ async def test_all_that_is_wrong_with_a_patient_is_told_at_once(gateway: Serving
     assert (await put(gateway, {})).json()["detail"][0]["type"] == "missing"
 
 
+async def test_nobody_is_born_tomorrow_where_the_clinic_is(gateway: Serving) -> None:
+    tomorrow = clock.now().astimezone(ZoneInfo("America/Guatemala")).date() + timedelta(days=1)
+
+    answer = await put(gateway, {"birth_date": str(tomorrow), "nick_name": "A"})
+
+    assert kinds(answer) == [("body.birth_date", "value_error"), ("body.nick_name", "extra_forbidden")]
+
+
 async def test_who_may_read_and_who_may_write(gateway: Serving) -> None:
     assert (await put(gateway, ANA, key=READING_KEY)).status_code == 403
     assert (await put(gateway, ANA, key=WRITING_KEY)).status_code == 201
@@ -260,6 +270,16 @@ async def test_a_doctor_is_put_by_name_or_by_its_parts(gateway: Serving) -> None
     [
         ({"name": None}, [("body.name", "missing")]),
         ({"given_names": "Rui"}, [("body.first_surname", "missing")]),
+        ({"second_surname": "Lima"}, [("body.given_names", "missing"), ("body.first_surname", "missing")]),
+        (
+            {"name": None, "license_number": " ", "nick_name": "R"},
+            [
+                ("body.name", "missing"),
+                ("body.license_number", "string_too_short"),
+                ("body.nick_name", "extra_forbidden"),
+            ],
+        ),
+        ({"name": None, "given_names": 5, "first_surname": "Prado"}, [("body.given_names", "string_type")]),
         (
             {"given_names": "Rui", "first_surname": "Outro"},
             [("body.given_names", "value_error"), ("body.first_surname", "value_error")],

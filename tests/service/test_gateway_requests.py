@@ -514,14 +514,41 @@ async def test_a_refused_directory_write_leaves_nothing_but_its_record(desk):
         await conn.execute("INSERT INTO outbox (topic, headers) VALUES ('t', '[]')")
         raise Problem("patient_exists", patient_id="pat_x")
 
-    with pytest.raises(Problem):
-        await desk.commands.at_once(http_request(request_id, key="a"), CALLER, BODY, refuse)
+    told = await desk.commands.at_once(http_request(request_id, key="a"), CALLER, BODY, refuse)
     found = await requests.find(desk.pool, tenant_id=known.TENANT, client="clinic-ehr", request_id=request_id)
 
     assert await desk.owner.fetchval("SELECT count(*) FROM outbox") == 0
     assert found is not None
     assert found.answer is not None
     assert (found.state, json.loads(found.answer.content())["patient_id"]) == ("FAILED", "pat_x")
+    assert (told.status, told.content()) == (409, found.answer.content())
+
+
+async def test_a_directory_write_too_is_answered_before_the_client_waits(desk):
+    async def refuse(conn, _):
+        raise Problem("patient_exists", patient_id="pat_x")
+
+    outcomes = []
+    for act in (act_that_registers, refuse):
+        request_id = ids.new()
+        request = http_request(request_id, key=str(request_id), prefer="respond-async")
+        told = await desk.commands.at_once(request, CALLER, BODY, act)
+        assert (told.status, told.headers["Preference-Applied"]) == (202, "respond-async")
+        assert json.loads(told.content())["state"] == "PENDING"
+        found = await requests.find(
+            desk.pool, tenant_id=known.TENANT, client="clinic-ehr", request_id=request_id
+        )
+        outcomes.append((found.state, found.answer.status))
+
+    assert outcomes == [("SUCCEEDED", 201), ("FAILED", 409)]
+
+
+async def test_the_wait_for_a_directory_write_is_echoed(desk):
+    request = http_request(ids.new(), prefer="wait=5")
+
+    told = await desk.commands.at_once(request, CALLER, BODY, act_that_registers)
+
+    assert (told.status, told.headers["Preference-Applied"]) == (201, "wait=5")
 
 
 class Cable:

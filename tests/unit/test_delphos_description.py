@@ -150,6 +150,68 @@ def test_every_operation_says_what_it_may_answer_and_what_it_asks_for() -> None:
             assert one["responses"].keys() >= {"401", "429", "422", "500", "503"}
 
 
+def headers(method: str, path: str, status: str) -> set[str]:
+    told = DOCUMENT["paths"][path][method]["responses"][status]["headers"]
+    return {one["$ref"].removeprefix("#/components/headers/") for one in told.values()}
+
+
+ALWAYS = {"X-Request-Id", "Cache-Control"}
+COUNTED = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Window"}
+OUTCOME = {"Preference-Applied"}
+ONE = "/v1/prescriptions/{prescription_id}"
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (("post", "/v1/prescriptions", "201"), COUNTED | OUTCOME | {"ETag", "Idempotency-Replayed"}),
+        (("post", "/v1/prescriptions", "202"), COUNTED | OUTCOME | {"Location", "Retry-After"}),
+        (("post", "/v1/prescriptions", "401"), set()),
+        (("post", "/v1/prescriptions", "429"), COUNTED | {"Retry-After"}),
+        (("delete", f"{ONE}/items/{{item_id}}", "204"), COUNTED | OUTCOME | {"ETag", "Idempotency-Replayed"}),
+        (("patch", f"{ONE}/status", "409"), COUNTED | OUTCOME | {"Retry-After"}),
+        (("get", f"{ONE}/pdf", "200"), COUNTED | {"ETag", "Content-Disposition"}),
+        (("get", "/v1/prescriptions", "200"), COUNTED),
+        (("get", "/v1/requests/{request_id}", "200"), {"Retry-After"}),
+        (("get", "/v1/health", "200"), set()),
+    ],
+)
+def test_an_answer_tells_its_headers(call: tuple[str, str, str], told: set[str]) -> None:
+    assert headers(*call) == ALWAYS | told
+    assert all(one["description"] and one["schema"] for one in DOCUMENT["components"]["headers"].values())
+
+
+def test_what_speaks_the_language_of_its_reader_says_so() -> None:
+    told = {
+        f"{method} {path}"
+        for path, methods in DOCUMENT["paths"].items()
+        for method, one in methods.items()
+        if "Accept-Language" in [parameter["name"] for parameter in one["parameters"]]
+    }
+
+    assert told >= {f"get {ONE}", f"post {ONE}/safety-check", "post /v1/prescriptions", f"get {ONE}/history"}
+    assert not told & {f"post {ONE}/items", "get /v1/prescriptions", "post /v1/medications/search"}
+
+
+def test_a_check_may_have_an_empty_body() -> None:
+    body = DOCUMENT["paths"][f"{ONE}/safety-check"]["post"]["requestBody"]
+
+    assert not body["required"]
+    assert list(body["content"]) == ["application/json"]
+
+
+def test_limits_are_told_in_the_words_of_json_schema() -> None:
+    assert set(re.findall(r'"(?:[gl][et]|m(?:in|ax)_length)":', json.dumps(DOCUMENT))) == set()
+
+
+def test_who_may_call_is_told_where_it_depends_on_what_is_sent() -> None:
+    told = DOCUMENT["paths"][f"{ONE}/status"]["patch"]["description"]
+
+    assert [
+        flag for flag in ("prescriptions:write", "prescriptions:sign", "dispensing:write") if flag not in told
+    ] == []
+
+
 def test_the_page_for_people_needs_nothing_from_elsewhere_and_shows_every_operation() -> None:
     page = pages.page(DOCUMENT, {"openapi.json": "/openapi.json"})
 
@@ -158,3 +220,13 @@ def test_the_page_for_people_needs_nothing_from_elsewhere_and_shows_every_operat
     assert page.count("<section>") == len(operations())
     for path in DOCUMENT["paths"]:
         assert path in page
+    for told in (
+        "<code>limit</code><td>query<td>integer, 1 to 100",
+        "<code>status</code><td>query<td>draft, ",
+        "<code>date_to</code><td>query<td>date or date-time</table>",
+    ):
+        assert told in page
+    for code in TABLE.keys() - {"method_not_allowed"}:
+        assert f"<a href='#Error.{code}'>" in page
+    for name in DOCUMENT["components"]["headers"]:
+        assert f"<code>{name}</code>" in page

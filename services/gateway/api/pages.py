@@ -23,6 +23,7 @@ def page(document: Mapping[str, Any], links: Mapping[str, str]) -> str:
     for path, methods in document["paths"].items():
         for method, described in methods.items():
             parts.append(_section(path, method, described))
+    parts.append(_headers(document.get("components", {}).get("headers", {})))
     for name, schema in document.get("components", {}).get("schemas", {}).items():
         parts.append(_details(name, schema, anchor=f" id='{escape(name)}'"))
     return "".join([*parts, "</main></html>"])
@@ -34,21 +35,45 @@ def _section(path: str, method: str, described: Mapping[str, Any]) -> str:
         f"<tr><td>{escape(status)}<td>{_coded(answer.get('description', ''))}{_of(answer)}"
         for status, answer in described.get("responses", {}).items()
     )
-    parameters = ", ".join(
-        f"<code>{escape(one['name'])}</code> ({escape(one['in'])})" for one in described.get("parameters", ())
-    )
+    parameters = "".join(_parameter(one) for one in described.get("parameters", ()))
     allowed = ", ".join(f"<code>{escape(one)}</code>" for one in _allowed(described))
     return "".join(
         (
             f"<section><h2><b>{escape(method.upper())}</b> {escape(path)}</h2>",
             f"<p><strong>{escape(described.get('summary', ''))}.</strong> ",
-            f"{escape(described.get('description', ''))}</p>",
+            f"{_coded(described.get('description', ''))}</p>",
             f"<p>Allowed by any one of: {allowed}</p>" if allowed else "",
-            f"<p>Parameters: {parameters}</p>" if parameters else "",
+            f"<table>{parameters}</table>" if parameters else "",
             _body(body),
             f"<details><summary>Answers</summary><table>{rows}</table></details></section>",
         )
     )
+
+
+def _parameter(one: Mapping[str, Any]) -> str:
+    needed = ", required" if one.get("required") and one["in"] != "path" else ""
+    told = escape(_value(one.get("schema", {})) + needed)
+    return f"<tr><td><code>{escape(one['name'])}</code><td>{escape(one['in'])}<td>{told}"
+
+
+def _value(schema: Mapping[str, Any]) -> str:
+    """What may be sent, in a few words."""
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_value(one) for one in schema["anyOf"]))
+    known = schema.get("format") or schema.get("description") or schema.get("pattern") or schema.get("type")
+    bounds = " to ".join(str(schema[one]) for one in ("minimum", "maximum") if one in schema)
+    return ", ".join(str(one) for one in (known, bounds) if one)
+
+
+def _headers(headers: Mapping[str, Any]) -> str:
+    """What answers carry besides their bodies."""
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code><td>{_coded(one.get('description', ''))}"
+        for name, one in headers.items()
+    )
+    return f"<h2>Headers of answers</h2><table>{rows}</table><h2>Schemas</h2>" if rows else ""
 
 
 def _allowed(described: Mapping[str, Any]) -> list[str]:
@@ -65,7 +90,8 @@ def _body(schema: Mapping[str, Any] | None) -> str:
 
 def _of(answer: Mapping[str, Any]) -> str:
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    return f": {_link(schema)}" if "$ref" in schema else ""
+    links = ", ".join(_link(one) for one in schema.get("anyOf", [schema]) if "$ref" in one)
+    return f"<td>{links}" if links else ""
 
 
 def _link(schema: Mapping[str, Any]) -> str:
@@ -75,7 +101,8 @@ def _link(schema: Mapping[str, Any]) -> str:
 
 def _details(words: str, schema: Mapping[str, Any], *, anchor: str = "") -> str:
     told = escape(json.dumps(schema, indent=1, ensure_ascii=False))
-    return f"<details{anchor}><summary>{escape(words)}</summary><pre>{told}</pre></details>"
+    # The anchor is inside, so that a link to it opens what it leads to.
+    return f"<details><summary>{escape(words)}</summary><pre{anchor}>{told}</pre></details>"
 
 
 def _coded(text: str) -> str:
@@ -91,5 +118,5 @@ _STYLE: Final = (
     "h2{font-size:1.05rem;font-family:ui-monospace,monospace;border-top:1px solid #cdd5dc;padding-top:1rem}"
     "h2 b{background:#12586b;color:#fff;border-radius:.3rem;padding:.1rem .5rem}"
     "code,pre{background:#eef2f4;border-radius:.2rem;padding:.1rem .3rem}pre{overflow:auto;padding:1rem}"
-    "td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
+    "table{margin-bottom:1rem}td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
 )

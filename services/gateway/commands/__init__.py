@@ -176,16 +176,13 @@ class Commands:
             await asyncio.wait([outcome], timeout=preference.seconds)
         if not outcome.done():
             return messages.pending(request, applied=preference.applied)
-        answer = outcome.result()
-        headers = {**answer.headers, "X-Request-ID": request.id}
-        if preference.seconds and preference.applied:
-            headers["Preference-Applied"] = preference.applied
-        return replace(answer, headers=headers)
+        return _told(outcome.result(), request, preference)
 
     async def at_once(self, request: HttpRequest, caller: Asker, body: object, act: Act) -> Answer:
         """Do a write of the directory: request, rows, event and answer in one transaction (DESIGN 3.1.2).
 
-        A Problem that `act` raises takes all of it back; one about state is then recorded with its request.
+        A Problem that `act` raises takes all of it back; one about state is then recorded and answered. Who
+        prefers not to wait is told where to ask, as of every other write.
         """
         new = Request(
             asking.read(request, caller, body),
@@ -193,18 +190,22 @@ class Commands:
             clock.now(),
             context={"base_url": self._settings.base_url},
         )
+        preference = asking.preference(request)
         for _ in range(ATTEMPTS_MAX):
             try:
                 answer = await self._do(new, act)
             except Problem as problem:
-                if problem.status != 422:
-                    await self._record(replace(new, answer=answers.refusal(problem, new)))
-                raise
+                if problem.status == 422:
+                    raise
+                answer = answers.refusal(problem, new)
+                await self._record(replace(new, answer=answer))
             if answer is not None:
-                return replace(answer, headers={**answer.headers, "X-Request-ID": new.id})
+                if preference.at_once:
+                    return messages.pending(new, applied=preference.applied)
+                return _told(answer, new, preference)
             holder = await self._holder(new.asked)
             if holder is not None:
-                return await self._repeated(new.asked, holder, asking.preference(request))
+                return await self._repeated(new.asked, holder, preference)
         raise Unavailable("this idempotency key changes hands too fast")
 
     async def _do(self, new: Request, act: Act) -> Answer | None:
@@ -224,3 +225,11 @@ class Commands:
     async def _record(self, refused: Request) -> None:
         async with database.transaction(self._pool) as conn:
             await requests.open(conn, refused)
+
+
+def _told(answer: Answer, request: Request, preference: Preference) -> Answer:
+    """An answer with the id of its request, and the wait that was granted."""
+    headers = {**answer.headers, "X-Request-ID": request.id}
+    if preference.seconds and preference.applied:
+        headers["Preference-Applied"] = preference.applied
+    return replace(answer, headers=headers)

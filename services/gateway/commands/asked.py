@@ -50,6 +50,11 @@ class Preference:
     seconds: float = WAIT_SECONDS_DEFAULT
     applied: str | None = None
 
+    @property
+    def at_once(self) -> bool:
+        """Whether the client wants to be told where to ask, and not to wait at all."""
+        return not self.seconds
+
 
 def read(request: HttpRequest, caller: Asker, body: object) -> Asked:
     """Who asks what under which key. Raises Problem `invalid_header`."""

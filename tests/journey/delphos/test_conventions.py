@@ -239,6 +239,14 @@ async def test_a_query_is_read_strictly(desk: Desk, query: str) -> None:
     assert refusal(answer)["detail"][0]["loc"][0] == "query"
 
 
+async def test_beyond_the_end_a_list_is_empty_however_far(desk: Desk) -> None:
+    id = await desk.draft()
+    for path in ("/prescriptions", "/templates", f"/prescriptions/{id}/history"):
+        found = await desk.ok("GET", f"{path}?offset={10**18}")
+        assert [rows for rows in found.values() if isinstance(rows, list)] == [[]]
+        assert found["offset"] == 10**18
+
+
 @pytest.mark.parametrize("path", ["/templates", f"/prescriptions/{NOBODY}/history"])
 async def test_every_list_has_the_same_limits(desk: Desk, path: str) -> None:
     assert (await desk.call("GET", f"{path}?limit=101")).status_code == 422

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -14,8 +13,9 @@ from starlette.routing import Route
 
 from services.gateway.api import pages
 from services.gateway.api.context import JSON
+from services.gateway.api.delphos import headers
 from services.gateway.api.delphos.endpoint import Operation
-from services.gateway.commands.asked import KEY
+from services.gateway.api.delphos.headers import PATH_PART
 from services.gateway.messages.delphos.asked import RequestObject
 from services.gateway.messages.delphos.errors import MEMBERS, PLACES, TABLE
 
@@ -27,7 +27,6 @@ SUMMARY: Final = (
 )
 DOCUMENT: Final = "/openapi.json"
 _REFERENCE: Final = "#/components/schemas/{model}"
-_PATH_PART: Final = re.compile(r"{(\w+)}")
 
 # Members that answers always have, and that this release added to the published objects: clients written
 # before, and examples, do without.
@@ -39,12 +38,6 @@ _ALWAYS: Final = ("internal_error", "dependency_unavailable", "overloaded")
 _KEYED: Final = ("invalid_api_key", "rate_limited", "validation_failed")
 _WITH_BODY: Final = ("malformed_json", "payload_too_large", "unsupported_media_type")
 _RECORDED: Final = ("invalid_header", "idempotency_key_reused")
-
-_HEADERS: Final[dict[str, dict[str, Any]]] = {
-    "Idempotency-Key": {"type": "string", "pattern": f"^{KEY}$"},
-    "Prefer": {"type": "string", "description": "respond-async, or wait=n with n from 0 to 60"},
-    "If-Match": {"type": "string", "pattern": '^(\\*|"[0-9]{1,18}")$'},
-}
 
 
 def description(operations: Sequence[Operation], base_url: str) -> dict[str, Any]:
@@ -61,6 +54,7 @@ def description(operations: Sequence[Operation], base_url: str) -> dict[str, Any
         "paths": paths,
         "components": {
             "schemas": {**schemas, **{_error_name(code): _error(code) for code in TABLE}},
+            "headers": headers.ANSWERED,
             "securitySchemes": {"key": key},
         },
     }
@@ -89,15 +83,20 @@ def _operation(one: Operation, references: _References) -> dict[str, Any]:
         "tags": [one.tag],
         "operationId": getattr(one.endpoint, "__name__", one.path),
         "summary": one.summary,
-        "parameters": [*_path(one), *_query(one), *_headers(one)],
+        "parameters": [*_path(one), *_query(one), *headers.sent(one)],
         "security": [{"key": []}] if one.keyed else [],
         "responses": _responses(one, references),
     }
     if one.permission is not None:
         described["x-permission"] = one.permission
-    if one.body is not None and one.body.model_fields:
+    if one.description:
+        described["description"] = one.description
+    if one.body is not None and one.method != "DELETE":
         schema = references[one.body, "validation"]
-        described["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        described["requestBody"] = {
+            "required": bool(one.body.model_fields),
+            "content": {JSON: {"schema": schema}},
+        }
     return described
 
 
@@ -105,7 +104,7 @@ def _path(one: Operation) -> list[dict[str, Any]]:
     schema = {"type": "string", "format": "uuid"}
     return [
         {"name": name, "in": "path", "required": True, "schema": schema}
-        for name in _PATH_PART.findall(one.path)
+        for name in PATH_PART.findall(one.path)
     ]
 
 
@@ -130,14 +129,9 @@ def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
     choices = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
     if len(choices) == 1:
         return _inline(choices[0], definitions)
+    if choices:
+        return {"anyOf": _inline(choices, definitions)}
     return {name: _inline(value, definitions) for name, value in schema.items() if value is not None}
-
-
-def _headers(one: Operation) -> list[dict[str, Any]]:
-    if not one.recorded:
-        return []
-    names = [name for name in _HEADERS if name != "If-Match" or _PATH_PART.search(one.path)]
-    return [{"name": name, "in": "header", "schema": _HEADERS[name]} for name in names]
 
 
 def _responses(one: Operation, references: _References) -> dict[str, Any]:
@@ -147,14 +141,22 @@ def _responses(one: Operation, references: _References) -> dict[str, Any]:
     elif one.answer is not None:
         content = {JSON: {"schema": references[one.answer, "serialization"]}}
     success = {"description": "Done.", **({"content": content} if content else {})}
-    responses: dict[str, Any] = {str(status): success for status in (one.status, *one.also)}
+    responses: dict[str, Any] = {
+        str(status): {**success, "headers": headers.answered(one, str(status))}
+        for status in (one.status, *one.also)
+    }
     if one.recorded:
         pending = {JSON: {"schema": references[RequestObject, "serialization"]}}
-        responses["202"] = {"description": "Accepted, and not yet done.", "content": pending}
+        responses["202"] = {
+            "description": "Accepted, and not yet done.",
+            "headers": headers.answered(one, "202"),
+            "content": pending,
+        }
     for status, codes in sorted(_refusals(one).items()):
         schemas = [{"$ref": _REFERENCE.format(model=_error_name(code))} for code in codes]
         answer = {
             "description": ", ".join(f"`{code}`" for code in codes),
+            "headers": headers.answered(one, str(status), codes),
             "content": {JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}},
         }
         if str(status) in responses:
@@ -171,10 +173,10 @@ def _refusals(one: Operation) -> dict[int, list[str]]:
         codes += _WITH_BODY
     if one.recorded:
         codes += _RECORDED
-        codes += ("version_mismatch",) if _PATH_PART.search(one.path) else ()
+        codes += ("version_mismatch",) if PATH_PART.search(one.path) else ()
     if one.permission is not None:
         codes.append("permission_denied")
-    if _PATH_PART.search(one.path):
+    if PATH_PART.search(one.path):
         codes.append("resource_not_found")
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys([*codes, *_ALWAYS]):
@@ -245,7 +247,7 @@ def routes(operations: Sequence[Operation]) -> list[Route]:
         links = {"openapi.json": DOCUMENT, "the other dialect": "/ehr/docs"}
         return Response(pages.page(described(request), links), media_type=pages.HTML)
 
-    return [
-        Route(path, endpoint, methods=["GET"], include_in_schema=False)
-        for path, endpoint in ((DOCUMENT, document), ("/docs", page), ("/redoc", page))
-    ]
+    found = [Route(path, show) for path, show in ((DOCUMENT, document), ("/docs", page), ("/redoc", page))]
+    for route in found:
+        route.methods = {"GET"}  # Starlette would add HEAD.
+    return found

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.auth.rights import ADMIN, READ
 from services.gateway.checks import doctor as standing
-from services.gateway.checks.delphos.fields import NoQuery, OptionalName, text
+from services.gateway.checks.delphos.fields import NoQuery, OptionalName, read_with, text
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
+from services.gateway.checks.fields import composed
 from services.gateway.commands.directory import tell_of_doctor
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import doctors as messages
-from services.gateway.messages.delphos import refusals
 from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.doctors import ListedDoctor
 from services.gateway.messages.errors import Problem
@@ -29,14 +30,33 @@ ONE = "/v1/doctors/{doctor_id}"
 
 endpoints = Endpoints("Registry")
 
+PARTS = ("given_names", "first_surname", "second_surname")
+
+
+def _named(info: ValidationInfo, name: str) -> Any:
+    """What a member of the body says as it was sent; a blank one says nothing."""
+    sent = read_with(info)["sent"].get(name)
+    return (composed(sent).strip() or None) if isinstance(sent, str) else sent
+
+
+def _joined(parts: Sequence[str | None]) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _contradict(whole: Any, parts: Sequence[Any]) -> bool:
+    """Whether two names of one person differ; what is no text or not whole is refused for itself."""
+    if not all(isinstance(one, str) for one in (whole, *parts[:2])) or not isinstance(parts[2], str | None):
+        return False
+    return bool(whole.casefold() != _joined(parts).casefold())
+
 
 class SentDoctor(Replacement):
     """A doctor whole, by the full name or by its parts; what only the other dialect knows stays."""
 
-    name: OptionalName = None
-    given_names: OptionalName = None
-    first_surname: OptionalName = None
-    second_surname: OptionalName = None
+    name: OptionalName = Field(None, validate_default=True)
+    given_names: OptionalName = Field(None, validate_default=True)
+    first_surname: OptionalName = Field(None, validate_default=True)
+    second_surname: OptionalName = Field(None, validate_default=True)
     issuing_body: Annotated[str, Field(min_length=1, max_length=64), BeforeValidator(text)]
     national_id: NationalId
     license_number: Annotated[str, Field(min_length=1, max_length=64), BeforeValidator(text)]
@@ -45,13 +65,27 @@ class SentDoctor(Replacement):
     external_ids: ExternalIds = Field(default_factory=dict)
     is_active: bool = True
 
+    @field_validator("name", *PARTS)
+    @classmethod
+    def _in_one_form(cls, found: str | None, info: ValidationInfo) -> str | None:
+        """One form is needed, the parts whole; both must say the same."""
+        whole, *parts = (_named(info, name) for name in ("name", *PARTS))
+        given = any(part is not None for part in parts)
+        if found is None and info.field_name == "name" and not given:
+            raise PydanticKnownError("missing")
+        if found is None and info.field_name in PARTS[:2] and given:
+            raise PydanticKnownError("missing")
+        if found is not None and info.field_name in PARTS and _contradict(whole, parts):
+            raise PydanticCustomError("value_error", "Value error, contradicts `name`")
+        return found
+
     @property
     def parts(self) -> tuple[str | None, ...]:
         return (self.given_names, self.first_surname, self.second_surname)
 
     @property
     def joined(self) -> str:
-        return " ".join(part for part in self.parts if part)
+        return _joined(self.parts)
 
 
 @endpoints.read(ONE, permission=READ, answer=messages.Doctor, errors=("resource_not_found",))
@@ -75,8 +109,6 @@ async def get_doctor(call: Call[NoQuery, Any]) -> Answer:
 )
 async def put_doctor(call: Call[NoQuery, SentDoctor]) -> Answer:
     """Put a doctor on file, or replace the whole record."""
-    if wrong := [refusals.entry(("body", name), kind, said) for name, kind, said in _wrong_names(call.body)]:
-        raise refusals.failed(*wrong)
 
     async def put(conn: Connection, _request_id: object) -> Answer:
         try:
@@ -85,22 +117,6 @@ async def put_doctor(call: Call[NoQuery, SentDoctor]) -> Answer:
             raise Problem("license_taken") from None
 
     return await call.at_once(put)
-
-
-def _wrong_names(sent: SentDoctor) -> Iterator[tuple[str, str, str]]:
-    """One form is needed, the parts whole; both must say the same."""
-    if not any(sent.parts):
-        if sent.name is None:
-            yield "name", "missing", "Field required, unless the parts of the name are sent"
-        return
-    for name in ("given_names", "first_surname"):
-        if getattr(sent, name) is None:
-            yield name, "missing", "Field required with the other parts of the name"
-            return
-    if sent.name is not None and sent.name.casefold() != sent.joined.casefold():
-        for name in ("given_names", "first_surname", "second_surname"):
-            if getattr(sent, name) is not None:
-                yield name, "value_error", "Value error, contradicts `name`"
 
 
 async def _put(call: Call[NoQuery, SentDoctor], conn: Connection) -> Answer:

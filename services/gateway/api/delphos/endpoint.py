@@ -131,6 +131,11 @@ class Operation:
     def summary(self) -> str:
         return (self.endpoint.__doc__ or "").strip().partition("\n")[0].rstrip(".")
 
+    @property
+    def description(self) -> str:
+        """What its docstring says besides."""
+        return " ".join((self.endpoint.__doc__ or "").partition("\n")[2].split())
+
 
 class _Id(Convertor[str]):
     """A part of a path in the place of an id.
@@ -237,8 +242,14 @@ async def _answer(operation: Operation, request: Request) -> Answer | Response:
         earlier = await gateway.commands.earlier(request, caller, raw)
         if earlier is not None:
             return earlier
+    now = clock.now()
     read = reading.read(
-        request.path_params, request.scope["query_string"], operation.query, raw, operation.body
+        request.path_params,
+        request.scope["query_string"],
+        operation.query,
+        raw,
+        operation.body,
+        today=caller.settings.today(now),
     )
     return await operation.endpoint(
         Call(
@@ -250,7 +261,7 @@ async def _answer(operation: Operation, request: Request) -> Answer | Response:
             body=read.body,
             raw=raw,
             expected_version=expected_version,
-            now=clock.now(),
+            now=now,
         )
     )
 

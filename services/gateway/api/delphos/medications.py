@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.auth.rights import CATALOGUE
-from services.gateway.checks.delphos.fields import NoQuery, Number, OptionalName, Sent, text
+from services.gateway.checks.delphos.fields import NoQuery, OptionalName, Sent, Share, text
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import medications as messages
 from services.gateway.messages.errors import Problem
@@ -32,7 +32,7 @@ class Search(Sent):
 
     query: Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(text)]
     limit: Annotated[int, Field(ge=1, le=RESULTS_MAX)] = RESULTS_DEFAULT
-    threshold: Annotated[Number, Field(ge=0.0, le=1.0)] = THRESHOLD_DEFAULT
+    threshold: Share = THRESHOLD_DEFAULT
     tipo_produto: OptionalName = None
     classe_terapeutica: OptionalName = None
     atc_prefix: (

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from contracts.drug_names import resolve
 from contracts.values import Allergy
 from services.gateway.api.delphos.endpoint import Call, Endpoints
 from services.gateway.auth.rights import READ, WRITE
-from services.gateway.checks.delphos.fields import Day, Language, LanguageName, NoQuery, OptionalName, text
+from services.gateway.checks.delphos.fields import (
+    Day,
+    Language,
+    LanguageName,
+    NoQuery,
+    OptionalName,
+    read_with,
+    text,
+)
 from services.gateway.checks.delphos.people import Email, ExternalIds, NationalId, Replacement
 from services.gateway.checks.patient import ALLERGIES_MAX
 from services.gateway.commands.directory import tell_of_patient
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.delphos import patients as messages
-from services.gateway.messages.delphos import refusals
 from services.gateway.messages.delphos.words import tagged
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.patients import ListedPatient
@@ -30,8 +37,6 @@ from shared import clock
 from shared.database import Connection
 
 ONE: Final = "/v1/patients/{patient_id}"
-# Nobody on earth has a later date than this much after UTC.
-_FIRST_ZONE: Final = timedelta(hours=14)
 
 endpoints = Endpoints("Registry")
 
@@ -50,13 +55,10 @@ class Severity(StrEnum):
     UNKNOWN = "unknown"
 
 
-def _not_in_future(day: Any) -> Any:
-    if day > (clock.now() + _FIRST_ZONE).date():
-        raise PydanticCustomError("value_error", FUTURE)
+def _not_in_future(day: date, info: ValidationInfo) -> date:
+    if day > read_with(info)["today"]:
+        raise PydanticCustomError("value_error", "Value error, must not be in the future")
     return day
-
-
-FUTURE: Final = "Value error, must not be in the future"
 
 
 class SentAllergy(Replacement):
@@ -106,8 +108,6 @@ async def get_patient(call: Call[NoQuery, Any]) -> Answer:
 )
 async def put_patient(call: Call[NoQuery, SentPatient]) -> Answer:
     """Put a patient on file, or replace the whole record."""
-    if call.body.birth_date > call.caller.settings.today(call.now):
-        raise refusals.failed(refusals.entry(("body", "birth_date"), "value_error", FUTURE))
 
     async def put(conn: Connection, _request_id: object) -> Answer:
         try:

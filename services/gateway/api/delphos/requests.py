@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -35,7 +35,10 @@ class KeySought(Page):
     errors=("permission_denied", "resource_not_found"),
 )
 async def read_request(call: Call[NoQuery, Nothing]) -> Answer:
-    """Ask what became of a request."""
+    """Ask what became of a request.
+
+    For the key that made it, and for any key of its tenant with `prescriptions:read`.
+    """
     found = await requests.find(
         call.gateway.pool,
         tenant_id=call.tenant_id,
@@ -45,7 +48,7 @@ async def read_request(call: Call[NoQuery, Nothing]) -> Answer:
     if found is None:
         raise Problem("resource_not_found")
     _check_allowed(call.caller, found)
-    return Answer(200, messages.body(found), messages.RETRY_AFTER if found.answer is None else {})
+    return Answer(200, messages.body(found), _again(found))
 
 
 @endpoints.read(
@@ -57,7 +60,10 @@ async def read_request(call: Call[NoQuery, Nothing]) -> Answer:
     errors=("permission_denied",),
 )
 async def find_request(call: Call[KeySought, Nothing]) -> Answer:
-    """Find the newest request under an idempotency key; none means that nothing was accepted under it."""
+    """Find the newest request under an idempotency key; none means that nothing was accepted under it.
+
+    For the key that made it, and for any key of its tenant with `prescriptions:read`.
+    """
     found = await requests.find_newest(
         call.gateway.pool,
         tenant_id=call.tenant_id,
@@ -69,7 +75,13 @@ async def find_request(call: Call[KeySought, Nothing]) -> Answer:
     rows = [messages.body(found)] if found is not None else []
     limit, offset = call.query.limit, call.query.offset
     shown = rows[offset : offset + limit]
-    return Answer(200, {"requests": shown, "total": len(rows), "limit": limit, "offset": offset})
+    told = {"requests": shown, "total": len(rows), "limit": limit, "offset": offset}
+    return Answer(200, told, _again(found))
+
+
+def _again(found: Request | None) -> Mapping[str, str]:
+    """When to ask again of what still runs."""
+    return messages.RETRY_AFTER if found is not None and found.answer is None else {}
 
 
 def _check_allowed(caller: KeyHolder, found: Request) -> None:

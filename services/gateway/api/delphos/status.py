@@ -79,7 +79,10 @@ class NextStatus(Sent):
     ),
 )
 async def change_status(call: Call[NoQuery, NextStatus]) -> Answer:
-    """Take the next step of its life, or cancel it."""
+    """Take the next step of its life, or cancel it.
+
+    `signed` needs `prescriptions:sign`, `dispensed` `dispensing:write`, all others `prescriptions:write`.
+    """
     sent = call.body
     call.caller.demand(PERMISSIONS.get(sent.status, WRITE))
     stored = await readers.stored_or_none(call, call.path["prescription_id"])

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from contracts.values import Status
@@ -22,12 +30,13 @@ from services.gateway.checks import fields
 from shared import clock
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
 QUANTITY_MAX: Final = 1_000_000
 NAME_MAX: Final = 500
 LIMIT_MAX: Final = 100
 LIMIT_DEFAULT: Final = 20
-OFFSET_MAX: Final = 2**31 - 1
+# Far beyond any end, and the database still adds a limit to it.
+OFFSET_MAX: Final = 10**18
 
 
 def _nullable(schema: dict[str, Any], model: type[Any]) -> None:
@@ -35,6 +44,12 @@ def _nullable(schema: dict[str, Any], model: type[Any]) -> None:
     for name, described in schema.get("properties", {}).items():
         if name not in schema.get("required", ()) and {"type": "null"} not in described.get("anyOf", ()):
             schema["properties"][name] = {"anyOf": [described, {"type": "null"}]}
+
+
+def read_with(info: ValidationInfo) -> Mapping[str, Any]:
+    """What the reader of a body gives its validators: the body whole, and the day where the tenant is."""
+    assert info.context is not None, "bodies are read by `reading`, which gives it"
+    return cast(Mapping[str, Any], info.context)
 
 
 class Sent(BaseModel):
@@ -212,7 +227,7 @@ def _number(sent: Any) -> Any:
     return found
 
 
-Number: TypeAlias = Annotated[float, BeforeValidator(_number)]
+Share: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0), BeforeValidator(_number)]
 
 
 class LanguageName(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -32,12 +33,15 @@ def read(
     query_model: type[Asked],
     body: object,
     body_model: type[BaseModel] | None,
+    *,
+    today: date | None = None,
 ) -> Read:
-    """Raises Problem `validation_failed` with every failing check."""
+    """Raises Problem `validation_failed` with every failing check; `today` is the day where the tenant is."""
     failures: list[dict[str, Any]] = []
     ids = {name: _id(name, text, failures) for name, text in path.items()}
     asked = _query(query, query_model, failures)
-    sent = None if body_model is None else _model(body_model, body, ("body",), failures)
+    context = {"sent": body, "today": today}
+    sent = None if body_model is None else _model(body_model, body, ("body",), failures, context)
     if failures:
         raise refusals.failed(*failures)
     return Read({name: found for name, found in ids.items() if found is not None}, asked, sent)
@@ -66,10 +70,14 @@ def _query(query: bytes, model: type[Asked], failures: list[dict[str, Any]]) -> 
 
 
 def _model(
-    model: type[BaseModel], value: object, place: tuple[str, ...], failures: list[dict[str, Any]]
+    model: type[BaseModel],
+    value: object,
+    place: tuple[str, ...],
+    failures: list[dict[str, Any]],
+    context: Mapping[str, Any] | None = None,
 ) -> Any:
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=context)
     except ValidationError as error:
         _note(error, place, failures)
         return None
