@@ -126,11 +126,12 @@ async def test_all_that_is_wrong_with_a_patient_is_told_at_once_in_document_orde
         "first_name": " ",
     }
 
-    answer = await gateway.post(CLINIC_CLIENT, PATIENTS, wrong)
+    answer = await gateway.post(CLINIC_CLIENT, f"{PATIENTS}?colour=red", wrong)
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [(one["path"], one["code"]) for one in answer.json()["errors"]] == [
+        ("query.colour", "unknown_field"),
         ("first_name", "required"),
         ("surnames", "conflicting_fields"),
         ("document_number", "invalid_value"),

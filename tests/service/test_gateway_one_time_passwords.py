@@ -246,6 +246,31 @@ async def test_one_thing_wrong_with_a_send_is_one_entry(gateway, body, failing):
     assert await asked(gateway, SendOneTimePassword) == []
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", SEND),
+        ("POST", VALIDATE),
+        ("POST", "/dispensing/v1/dispensations"),
+        ("PUT", f"/dispensing/v1/dispensations/{HELD}"),
+        ("GET", f"/dispensing/v1/dispensations/{HELD}"),
+        ("GET", f"/dispensing/v1/dispensations/{HELD}/verification-status"),
+        ("GET", f"/dispensing/v1/codes/{known.CODE}"),
+    ],
+)
+async def test_a_pharmacys_parameter_that_nobody_knows_is_refused(gateway, method, path):
+    await hold(gateway)
+    body = {} if method == "GET" else {"json": {}}
+
+    answer = await gateway.ask(PHARMACY_CLIENT, method, f"{path}?color=red", **body)
+
+    assert answer.status_code == 422
+    assert (answer.json()["errors"][0]["path"], answer.json()["errors"][0]["code"]) == (
+        "query.color",
+        "unknown_field",
+    )
+
+
 async def test_somebody_without_an_address_cannot_be_written_to(gateway):
     await hold(gateway, patient=known.patient(email_address=None))
 

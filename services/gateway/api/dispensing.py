@@ -17,6 +17,7 @@ from services.gateway.api.context import (
     Parts,
     etag_of,
     expected,
+    read_query,
     require,
     respond,
 )
@@ -234,10 +235,11 @@ async def list_dispensations(request: Request, caller: Reader, query: Parameters
     **operation("Get a dispensation", scopes=("dispensing:read",), errors=("resource_not_found",)),
 )
 async def get_dispensation(
-    request: Request, caller: Reader, gateway: Parts, dispensation_id: str
+    request: Request, caller: Reader, query: Parameters, gateway: Parts, dispensation_id: str
 ) -> Response:
     """The pharmacy's own dispensation as it stands."""
     claim = await _own(gateway, caller, dispensation_id)
+    query.finish()
     answer = Answer(200, messages.dispensation(claim.prescription, claim.dispensation))
     return respond(request, answer, etag=_etag(claim))
 
@@ -249,10 +251,11 @@ async def get_dispensation(
     ),
 )
 async def get_verification_status(
-    request: Request, caller: Reader, gateway: Parts, dispensation_id: str
+    request: Request, caller: Reader, query: Parameters, gateway: Parts, dispensation_id: str
 ) -> Response:
     """Whether the beneficiary must be, and has been, verified."""
     claim = await _own(gateway, caller, dispensation_id)
+    query.finish()
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         at = await verification.verified_at(conn, caller.tenant_id, claim, now=clock.now())
     return respond(request, Answer(200, messages.verification_status(claim.dispensation, at)))
@@ -266,9 +269,12 @@ async def get_verification_status(
         errors=("code_not_found", "code_check_failed", "code_attempts_exceeded"),
     ),
 )
-async def get_code(request: Request, caller: Reader, gateway: Parts, code: str) -> Response:
+async def get_code(
+    request: Request, caller: Reader, query: Parameters, gateway: Parts, code: str
+) -> Response:
     """What is behind a code, for whoever holds it. It claims nothing; every look is in the history."""
     canonical = bodies.path_code(code)
+    query.finish()
     asked = _asked(request, caller)
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         found = await dispensing.holder(conn, asked, canonical, branch_id=caller.branch_id)
@@ -306,6 +312,7 @@ async def _write(
     earlier = await gateway.commands.earlier(request, caller, body)
     if earlier is not None:
         return respond(request, earlier)
+    (await read_query(request)).finish()
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         command = await build(conn, _asked(request, caller), body)
     if isinstance(command, Problem):

@@ -10,13 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.notification_commands import SendOneTimePassword
-from services.gateway.api.context import Body, Parts, require, respond
+from services.gateway.api.context import Body, Parameters, Parts, require, respond
 from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import channels
 from services.gateway.checks import verification as checks
-from services.gateway.checks.fields import Checks, Form
+from services.gateway.checks.fields import Form
 from services.gateway.checks.verification import SendRead
 from services.gateway.messages import one_time_passwords as messages
 from services.gateway.messages import provider_settings
@@ -57,11 +57,14 @@ VALIDATE: Final = operation(
 )
 
 
-async def send_otp(request: Request, caller: Writer, body: Body, gateway: Parts) -> Response:
+async def send_otp(
+    request: Request, caller: Writer, body: Body, query: Parameters, gateway: Parts
+) -> Response:
     """Have a code mailed to somebody whom this pharmacy knows; it ends the one before."""
+    query.done()
     if (answer := await gateway.commands.earlier(request, caller, body)) is not None:
         return respond(request, answer)
-    wanted = checks.send(Form(body, Checks()))
+    wanted = checks.send(Form(body, query.checks))
 
     async def send(conn: Connection, request_id: UUID) -> Answer:
         return await _send(conn, caller, wanted, request_id)
@@ -147,11 +150,14 @@ async def _command(
     )
 
 
-async def validate_otp(request: Request, caller: Writer, body: Body, gateway: Parts) -> Response:
+async def validate_otp(
+    request: Request, caller: Writer, body: Body, query: Parameters, gateway: Parts
+) -> Response:
     """Exchange the right code for a token that works once."""
+    query.done()
     if (answer := await gateway.commands.earlier(request, caller, body)) is not None:
         return respond(request, answer)
-    wanted = checks.validate(Form(body, Checks()))
+    wanted = checks.validate(Form(body, query.checks))
 
     async def refusal(conn: Connection) -> Problem | None:
         otp_id, now = wanted.otp_id, clock.now()

@@ -22,7 +22,7 @@ from services.gateway.api.described import operation
 from services.gateway.api.routes import Direct
 from services.gateway.auth.principal import Principal
 from services.gateway.checks import patient as reading
-from services.gateway.checks.fields import Checks, Form
+from services.gateway.checks.fields import Form
 from services.gateway.commands.directory import tell_of_patient
 from services.gateway.messages import ids
 from services.gateway.messages import patients as messages
@@ -94,15 +94,17 @@ async def get_patient(
         errors=("patient_exists", "validation_failed"),
     ),
 )
-async def create_patient(request: Request, caller: Writer, body: Body, gateway: Parts) -> Response:
+async def create_patient(
+    request: Request, caller: Writer, body: Body, query: Parameters, gateway: Parts
+) -> Response:
     """Of two creates with one document, one gets 201 and the other 409, which names the patient."""
+    query.done()
     if (answer := await gateway.commands.earlier(request, caller, body)) is not None:
         return respond(request, answer)
     async with tenancy.transaction(gateway.pool, caller.tenant_id) as conn:
         settings = (await providers.provider(conn, caller.tenant_id)).settings
-    checks = Checks()
-    patient = reading.read_patient(Form(body, checks), new(), today=settings.today(clock.now()))
-    checks.settle()
+    patient = reading.read_patient(Form(body, query.checks), new(), today=settings.today(clock.now()))
+    query.checks.settle()
     assert patient is not None
 
     async def create(conn: Connection, _request_id: object) -> Answer:
