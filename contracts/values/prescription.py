@@ -76,6 +76,9 @@ class HistoryEntry(Value):
     changes: tuple[FieldChange, ...] = ()
     findings: tuple[KeyedFinding, ...] = ()
     """Those of a check, or those that somebody answered for."""
+    coverage: dict[str, Coverage] = Field(default_factory=dict)
+    not_evaluated: tuple[NotEvaluated, ...] = ()
+    """Those of a check, too."""
 
 
 class Prescription(Value):

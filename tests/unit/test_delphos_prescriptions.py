@@ -412,6 +412,8 @@ def test_history_names_keys_by_their_first_characters_and_pharmacies_not_at_all(
         "to_status": "signed",
         "changes": [{"field": "signed_by", "old": None, "new": str(delphos.DOCTOR)}],
         "findings": [],
+        "coverage": None,
+        "not_evaluated": None,
         "error": None,
     }
     shown = sent(history.line(8, by_pharmacy, (), PT))

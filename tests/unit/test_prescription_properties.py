@@ -23,6 +23,7 @@ from services.prescription.domain import (
     waiting,
 )
 from services.prescription.domain.dispensation import DispensationStatus, Receipt
+from services.prescription.domain.history import DispensationNote
 from services.prescription.domain.refusal import Refused
 from services.prescription.domain.safety import Severity
 from services.prescription.domain.signature import SignatureStatus
@@ -196,15 +197,30 @@ class AtThePharmacy(RuleBasedStateMachine):
             assert outline.dispensed(item.id) == self.p.dispensed_quantity(item)
 
     @invariant()
-    def of_what_is_written_step_by_step_the_history_tells_every_word(self) -> None:
-        if not self.step_by_step:
-            return
+    def the_history_tells_every_word(self) -> None:
         outline = history.replay(self.p.unsaved)
         assert outline.items == self.p.items
-        assert outline.fields.get("notes") == self.p.notes
-        assert outline.fields["prescription_type"] == self.p.prescription_type
-        until = self.p.valid_until
-        assert outline.fields.get("valid_until") == (some.spelled(until) if until else None)
+        fields = outline.fields
+        assert {name: fields.get(name) for name in ("notes", "prescription_type", "patient_id")} == {
+            "notes": self.p.notes,
+            "prescription_type": self.p.prescription_type,
+            "patient_id": str(self.p.patient_id),
+        }
+        assert fields.get("prescription_code") == (self.p.code if self.p.signed else None)
+        for name, moment in (("valid_until", self.p.valid_until), ("submitted_at", self.p.issued_at)):
+            assert fields.get(name) == (some.spelled(moment) if moment else None)
+        signature = self.p.signature.status.value if self.p.signature else None
+        assert fields.get("signature.status") == signature
+        cancelled = self.p.cancellation
+        assert fields.get("cancel_reason") == (cancelled.reason if cancelled else None)
+
+    @invariant()
+    def the_history_tells_every_claim(self) -> None:
+        told = {
+            one.note.dispensation.id: one.note.dispensation for one in self.p.unsaved if one.note.dispensation
+        }
+        for claim in self.p.dispensations:
+            assert told[claim.id] == DispensationNote.of(claim)
 
     @invariant()
     def every_step_of_the_history_is_a_legal_one(self) -> None:

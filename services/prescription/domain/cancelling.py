@@ -4,7 +4,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from services.prescription.domain import dispensing
-from services.prescription.domain.history import Action, Change, DispensationNote, Note, Occasion
+from services.prescription.domain.history import Action, Change, Note, Occasion, changes
 from services.prescription.domain.prescription import Cancellation, Prescription, Said, Say
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
 from services.prescription.domain.signature import Signature, SignatureStatus
@@ -38,11 +38,10 @@ def cancel(
             stopped if stopped and one.id == stopped.id else one for one in prescription.dispensations
         ),
     )
-    notes = [Note(action=Action.STATUS_CHANGED, changes=_changes(prescription, changed, reason, reason_code))]
+    notes = [Note(action=Action.STATUS_CHANGED, changes=_told(prescription, changed))]
     say = [Say(Said.ENDED)] if prescription.status is Status.SUBMITTED else []
     if stopped:
-        note = DispensationNote(stopped.id, stopped.status, ())
-        notes.insert(0, Note(action=Action.DISPENSATION_ENDED, dispensation=note))
+        notes.insert(0, dispensing.note_of(Action.DISPENSATION_ENDED, prescription, stopped))
         say.insert(0, Say(Said.STOPPED, stopped))
     cancelled = prescription.becomes(changed, occasion, *notes, say=say)
     return _signing_refused(prescription, cancelled, occasion)
@@ -81,14 +80,13 @@ def _signing_refused(before: Prescription, cancelled: Prescription, occasion: Oc
     return refused_attempt(cancelled, refusal, replace(before.sign_request.occasion, at=occasion.at))
 
 
-def _changes(
-    before: Prescription, cancelled: Prescription, reason: str, reason_code: str
-) -> tuple[Change, ...]:
-    why = (Change("cancel_reason", None, reason), Change("reason_code", None, reason_code))
-    was, void = before.signature, cancelled.signature
-    if was is None or void is None or was.status is void.status:
-        return why
-    return (*why, Change("signature.status", was.status.value, void.status.value))
+def _told(before: Prescription, cancelled: Prescription) -> tuple[Change, ...]:
+    assert cancelled.cancellation is not None
+    return (
+        Change("cancel_reason", None, cancelled.cancellation.reason),
+        Change("reason_code", None, cancelled.cancellation.reason_code),
+        *changes(before.signature, cancelled.signature, "status", of="signature"),
+    )
 
 
 def _void(signature: Signature | None) -> Signature | None:

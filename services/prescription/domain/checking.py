@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.prescription.domain import continuing, safety, waiting
-from services.prescription.domain.history import Action, Note, Occasion
+from services.prescription.domain.history import Action, Note, Occasion, changes
 from services.prescription.domain.prescription import CheckStatus, Prescription
 from services.prescription.domain.refusal import Failing, Refused, refuse_if
 from services.prescription.domain.requests import Waiting
@@ -177,7 +177,15 @@ def _stored(
     since: Prescription | None,
 ) -> Prescription:
     changed = waiting.answered(replace(changed, check=verdict, check_asked=None))
-    note = Note(action=Action.CHECKED, findings=verdict.findings)
+    note = Note(
+        action=Action.CHECKED,
+        changes=changes(
+            prescription.check, verdict, "checked_at", "knowledge_base_version", of="safety_check"
+        ),
+        findings=verdict.findings,
+        coverage=verdict.coverage,
+        not_evaluated=verdict.not_evaluated,
+    )
     return _after(prescription, changed, occasion, note, since)
 
 

@@ -105,6 +105,11 @@ class Line:
         return self.item_id, self.quantity, code, self.substitute_quantity
 
 
+def used_up(quantity: int | None) -> int:
+    """What a line counts; an item without quantity counts as one dispensed once (rulings 3.6)."""
+    return 1 if quantity is None else quantity
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The paper that went with what was handed over."""

@@ -70,7 +70,7 @@ def start(
     if own is not None:
         return _again(prescription, own, claim, occasion)
     changed = replace(prescription, dispensations=_kept((*prescription.dispensations, claim)))
-    note = _note(Action.DISPENSATION_STARTED, changed, claim)
+    note = note_of(Action.DISPENSATION_STARTED, prescription, claim)
     return prescription.becomes(changed, occasion, note, say=[Say(Said.STARTED, claim)])
 
 
@@ -81,7 +81,7 @@ def _again(
     if claim == own:
         return prescription
     changed = _with(prescription, claim)
-    return prescription.becomes(changed, occasion, _note(Action.DISPENSATION_CHANGED, changed, claim))
+    return prescription.becomes(changed, occasion, note_of(Action.DISPENSATION_CHANGED, prescription, claim))
 
 
 def _own_claim(
@@ -130,7 +130,7 @@ def change_lines(
     refuse_if(line_rules.check(prescription, lines, claim.terms.substitution_policy))
     claim = replace(claim, lines=tuple(lines), currency_code=currency_code or claim.currency_code)
     changed = _with(prescription, claim)
-    note = _note(Action.DISPENSATION_CHANGED, changed, claim)
+    note = note_of(Action.DISPENSATION_CHANGED, prescription, claim)
     return prescription.becomes(changed, occasion, note, say=[Say(Said.CHANGED, claim)])
 
 
@@ -161,7 +161,7 @@ def _handed_over(prescription: Prescription, claim: Dispensation, occasion: Occa
     changed = _settled(changed, prescription.admit(move), occasion.at, since=occasion.at)
     if changed.status is Status.DISPENSED:
         changed = replace(changed, dispensed_at=occasion.at)
-    note = _note(Action.DISPENSATION_ENDED, changed, claim)
+    note = note_of(Action.DISPENSATION_ENDED, prescription, claim)
     return prescription.becomes(changed, occasion, note, say=_told(Said.COMPLETED, claim, changed))
 
 
@@ -197,8 +197,10 @@ def dispensed_elsewhere(
         dispensed_at=occasion.at,
         dispensations=(*prescription.dispensations, claim),
     )
-    began = _note(Action.DISPENSATION_STARTED, changed, replace(claim, status=DispensationStatus.STARTED))
-    ended = _note(Action.DISPENSATION_ENDED, changed, claim)
+    started = replace(claim, status=DispensationStatus.STARTED)
+    held = replace(prescription, dispensations=(*prescription.dispensations, started))
+    began = note_of(Action.DISPENSATION_STARTED, prescription, started)
+    ended = note_of(Action.DISPENSATION_ENDED, held, claim)
     return prescription.becomes(changed, occasion, began, ended, say=[Say(Said.COMPLETED, claim)])
 
 
@@ -256,7 +258,7 @@ def _taken_back(
     changed = _settled(_with(prescription, claim), prescription.admit(move), occasion.at, since=ended_at)
     if prescription.status is Status.DISPENSED:
         changed = replace(changed, dispensed_at=None)
-    note = _note(Action.DISPENSATION_ENDED, changed, claim)
+    note = note_of(Action.DISPENSATION_ENDED, prescription, claim)
     say = _told(Said.STOPPED, claim, changed)
     # Someone already told of the end of the prescription is not told again.
     return prescription.becomes(changed, occasion, note, say=say[:1] if prescription.ended else say)
@@ -337,8 +339,11 @@ def _kept(dispensations: tuple[Dispensation, ...]) -> tuple[Dispensation, ...]:
     return tuple(one for one in dispensations if one.id not in forgotten)
 
 
-def _note(action: Action, prescription: Prescription, claim: Dispensation) -> Note:
-    quantities = tuple(
-        (line.item_id, line.quantity if line.quantity is not None else 1) for line in claim.lines
+def note_of(action: Action, prescription: Prescription, claim: Dispensation) -> Note:
+    """What there is to tell of a claim that is no longer as it was in `prescription`."""
+    was = prescription.dispensation(claim.id)
+    return Note(
+        action=action,
+        dispensation_was=DispensationNote.of(was) if was else None,
+        dispensation=DispensationNote.of(claim),
     )
-    return Note(action=action, dispensation=DispensationNote(claim.id, claim.status, quantities))

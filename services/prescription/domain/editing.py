@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, NoReturn
 from uuid import UUID
 
-from services.prescription.domain.history import Action, Change, Note, Occasion
+from services.prescription.domain.history import Action, Change, Note, Occasion, changes
 from services.prescription.domain.items import SAFETY_RELEVANT, Item, changed_fields
 from services.prescription.domain.prescription import Prescription
 from services.prescription.domain.refusal import Detail, Failing, Refused, refuse_if
@@ -14,7 +14,7 @@ from services.prescription.domain.state_table import Move, Status
 
 ITEMS_MAX: Final = 30
 
-# What the history tells of a draft at its beginning, besides its items.
+# What the history tells of a prescription at its beginning, besides its items.
 _TOLD_AT_FIRST: Final = (
     *("patient_id", "doctor_id", "consultation_id", "template_id", "origin", "prescription_type"),
     *("notes", "valid_until"),
@@ -22,17 +22,11 @@ _TOLD_AT_FIRST: Final = (
 
 
 def create(prescription: Prescription, occasion: Occasion, *, besides: Sequence[Change] = ()) -> Prescription:
-    """Its first version, with whatever items it comes with; an issue is told by its order alone.
+    """Its first version, with whatever items it comes with.
 
     `besides` is what else the history has to tell of how it came about.
     """
-    if prescription.issuing:
-        return prescription.becomes(prescription, occasion, Note(action=Action.CREATED))
-    said = tuple(
-        Change(name, None, _told(getattr(prescription, name)))
-        for name in _TOLD_AT_FIRST
-        if getattr(prescription, name) is not None
-    )
+    said = changes(None, prescription, *_TOLD_AT_FIRST)
     items = (Note(action=Action.ITEM_ADDED, item=one) for one in prescription.items)
     return prescription.becomes(
         prescription, occasion, Note(action=Action.CREATED, changes=(*said, *besides)), *items
@@ -50,15 +44,15 @@ def change_metadata(
     """Notes, validity and type, as they shall stand from now on."""
     prescription.admit(Move.EDIT)
     changed = replace(prescription, notes=notes, valid_until=valid_until, prescription_type=prescription_type)
-    changes = _changes(prescription, changed, "notes", "valid_until", "prescription_type")
-    names = {one.field for one in changes}
+    said = changes(prescription, changed, "notes", "valid_until", "prescription_type")
+    names = {one.field for one in said}
     if "valid_until" in names and valid_until is not None and valid_until <= occasion.at:
         refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
     if not names:
         return prescription
     if "prescription_type" in names:
         changed = _other_content(changed)
-    return prescription.becomes(changed, occasion, Note(action=Action.METADATA_CHANGED, changes=changes))
+    return prescription.becomes(changed, occasion, Note(action=Action.METADATA_CHANGED, changes=said))
 
 
 def item_named(prescription: Prescription, item_id: UUID) -> Item:
@@ -155,8 +149,8 @@ def validate(prescription: Prescription, *, valid_until: datetime | None, occasi
     if valid_until <= occasion.at:
         refuse_if([Failing("valid_until", "not_in_future", "Must be in the future.")])
     changed = replace(prescription, status=target.status, valid_until=valid_until)
-    changes = _changes(prescription, changed, "valid_until")
-    return prescription.becomes(changed, occasion, Note(action=Action.STATUS_CHANGED, changes=changes))
+    note = Note(action=Action.STATUS_CHANGED, changes=changes(prescription, changed, "valid_until"))
+    return prescription.becomes(changed, occasion, note)
 
 
 def refuse_target(prescription: Prescription, target: Status) -> NoReturn:
@@ -192,18 +186,3 @@ def _with_items(
 def _other_content(changed: Prescription) -> Prescription:
     """What was checked, or is being checked, is no longer what it says."""
     return replace(changed, content_version=changed.content_version + 1, check_asked=None)
-
-
-def _changes(before: Prescription, after: Prescription, *names: str) -> tuple[Change, ...]:
-    """The fields of these that differ, as the history tells them."""
-    return tuple(
-        Change(name, _told(getattr(before, name)), _told(getattr(after, name)))
-        for name in names
-        if getattr(before, name) != getattr(after, name)
-    )
-
-
-def _told(value: object) -> str | None:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return None if value is None else str(value)

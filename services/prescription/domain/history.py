@@ -1,14 +1,15 @@
 """What happened to a prescription, entry by entry, and the state that the entries alone lead to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
-from services.prescription.domain.dispensation import DispensationStatus
+from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Source, used_up
 from services.prescription.domain.items import Item
-from services.prescription.domain.safety import Finding
+from services.prescription.domain.safety import Coverage, Finding, NotEvaluated
 from services.prescription.domain.state_table import Status
 
 
@@ -77,29 +78,69 @@ class Change:
     new: str | int | bool | None = None
 
 
+def changes(
+    before: object | None, after: object | None, *names: str, of: str | None = None
+) -> tuple[Change, ...]:
+    """The fields of these that differ, as the history tells them; `of` is what they are members of."""
+    told = ((name, _told(before, name), _told(after, name)) for name in names)
+    return tuple(Change(f"{of}.{name}" if of else name, old, new) for name, old, new in told if old != new)
+
+
+def _told(one: object | None, name: str) -> str | None:
+    value = None if one is None else getattr(one, name)
+    if isinstance(value, datetime):
+        return spelled(value)
+    return None if value is None else str(value)
+
+
+def spelled(at: datetime) -> str:
+    """A moment as the history tells it: RFC 3339, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 @dataclass(frozen=True, slots=True)
 class DispensationNote:
-    """What an entry says of a dispensation: how it stands, and what it uses up of each item if it counts."""
+    """What an entry says of a dispensation: whose it is, how it stands, and of how much of each item."""
 
     id: UUID
     status: DispensationStatus
-    quantities: tuple[tuple[UUID, int], ...]
+    quantities: tuple[tuple[UUID, int | None], ...]
+    source: Source = Source.DISPENSING
+    pharmacy: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @classmethod
+    def of(cls, claim: Dispensation) -> Self:
+        return cls(
+            id=claim.id,
+            status=claim.status,
+            quantities=tuple((line.item_id, line.quantity) for line in claim.lines),
+            source=claim.source,
+            pharmacy=claim.pharmacy.name,
+            started_at=claim.started_at,
+            ended_at=claim.ended_at or claim.completed_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """What a change has to tell; the prescription adds when, who and which version.
 
-    `was` and `item` are a line before and after: None where it was not there yet, or is there no more.
-    `findings` are those of a check, or those that somebody has answered for.
+    `was` and `item` are a line before and after: None where it was not there yet, or is there no more;
+    `dispensation_was` and `dispensation` are a claim's. `findings` are those of a check, or those that
+    somebody has answered for; `coverage` and `not_evaluated` are a check's.
     """
 
     action: Action
     changes: tuple[Change, ...] = ()
     error: str | None = None
     findings: tuple[Finding, ...] = ()
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    not_evaluated: tuple[NotEvaluated, ...] = ()
     was: Item | None = None
     item: Item | None = None
+    dispensation_was: DispensationNote | None = None
     dispensation: DispensationNote | None = None
 
 
@@ -117,10 +158,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """As much of a prescription as its history alone can tell.
-
-    Items and fields are told of what is written step by step; an issue is told by its order, for ever.
-    """
+    """As much of a prescription as its history alone can tell."""
 
     status: Status = Status.DRAFT
     version: int = 0
@@ -129,11 +167,16 @@ class Outline:
     findings: tuple[Finding, ...] = ()
     signing: bool = False
     live_dispensation_id: UUID | None = None
-    completed: dict[UUID, tuple[tuple[UUID, int], ...]] = field(default_factory=dict)
+    completed: dict[UUID, tuple[tuple[UUID, int | None], ...]] = field(default_factory=dict)
 
     def dispensed(self, item_id: UUID) -> int:
         """How much of an item has been handed over and not taken back."""
-        return sum(n for lines in self.completed.values() for item, n in lines if item == item_id)
+        return sum(
+            used_up(quantity)
+            for lines in self.completed.values()
+            for item, quantity in lines
+            if item == item_id
+        )
 
 
 def replay(entries: Iterable[Entry]) -> Outline:

@@ -55,9 +55,10 @@ def after_seal(
     sealed = signing.after_seal(prescription, seal, number=number, occasion=now)
     if sealed is prescription:
         return prescription
-    released = signing.release(sealed, document_id=document_id, occasion=now)
     # The moment that the seal covers is the one that everybody sees.
-    return replace(released, issue=None, issued_at=prescription.signature.asked_at)
+    issued_at = prescription.signature.asked_at
+    released = signing.release(sealed, document_id=document_id, occasion=now, issued_at=issued_at)
+    return replace(released, issue=None)
 
 
 def refused(prescription: Prescription, refusal: Refused, now: Occasion) -> Prescription:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal, Self
 from uuid import UUID
 
-from services.prescription.domain.dispensation import Dispensation, EndedBy
+from services.prescription.domain.dispensation import Dispensation, EndedBy, used_up
 from services.prescription.domain.history import Action, Entry, Note, Occasion
 from services.prescription.domain.items import Item
 from services.prescription.domain.refusal import Detail, Refused, read_as
@@ -191,9 +191,9 @@ class Prescription:
         return next((one for one in self.items if one.id == item_id), None)
 
     def dispensed_quantity(self, item: Item) -> int:
-        """What was handed over and not taken back; an item without quantity counts as one (rulings 3.6)."""
+        """What was handed over and not taken back."""
         return sum(
-            line.quantity if line.quantity is not None else 1
+            used_up(line.quantity)
             for one in self.dispensations
             if one.counts
             for line in one.lines

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from services.prescription.domain import safety
-from services.prescription.domain.history import Action, Change, Note, Occasion
+from services.prescription.domain.history import Action, Change, Note, Occasion, changes
 from services.prescription.domain.prescription import Prescription, Said, Say
 from services.prescription.domain.refusal import Detail, Failing, Refused
 from services.prescription.domain.requests import SignRequest
@@ -17,6 +17,7 @@ from services.prescription.domain.state_table import Column, Move, Status
 SIGNING_REFUSED: Final = "signing_refused"
 NOT_REACHED: Final = "dependency_unavailable"
 SIGNER_INACTIVE: Final = "inactive_reference"
+_SHOWN_OF_A_SEAL: Final = ("profile", "algorithm", "document_sha256", "certificate_sha256")
 _WHY: Final = {
     SIGNING_REFUSED: "The content cannot be sealed as it stands.",
     SIGNER_INACTIVE: "The doctor may not sign at present.",
@@ -43,8 +44,8 @@ def begin(
         signature=signature,
         sign_request=replace(request, before=before) if request else None,
     )
-    signer = Change("signature.signed_by", str(before.signed_by) if before else None, str(signed_by))
-    note = Note(action=Action.SIGNING_STARTED, changes=(_moved(before, signature), signer))
+    told = changes(before, signature, "status", "signed_by", of="signature")
+    note = Note(action=Action.SIGNING_STARTED, changes=told)
     return prescription.becomes(changed, occasion, note)
 
 
@@ -104,7 +105,7 @@ def withdraw(
     assert request is not None
     target = prescription.admit(Move.SIGNING_FAILED)
     changed = replace(prescription, status=target.status, signature=request.before, sign_request=None)
-    back = (_moved(prescription.signature, request.before),)
+    back = changes(prescription.signature, request.before, "status", of="signature")
     failed = Note(action=Action.SIGNING_FAILED, error=refusal.code, changes=back)
     counted = since is not None and prescription.version > since.version
     withdrawn = (prescription.besides if counted else prescription.becomes)(changed, now, failed)
@@ -153,8 +154,7 @@ def after_seal(
         sign_request=None,
         signed_document_id=document_id,
     )
-    signed_by = Change("signed_by", None, str(signature.signed_by))
-    note = Note(action=Action.STATUS_CHANGED, changes=(signed_by, _moved(signature, completed)))
+    note = Note(action=Action.STATUS_CHANGED, changes=_signed(changed, signature, completed, seal))
     return prescription.becomes(changed, occasion, note)
 
 
@@ -168,7 +168,8 @@ def after_failure(
     target = prescription.admit(Move.SIGNING_FAILED)
     failed = replace(signature, status=SignatureStatus.FAILED, failure=failure, failed_at=occasion.at)
     changed = replace(prescription, status=target.status, signature=failed, sign_request=None)
-    note = Note(action=Action.SIGNING_FAILED, error=failure, changes=(_moved(signature, failed),))
+    told = changes(signature, failed, "status", of="signature")
+    note = Note(action=Action.SIGNING_FAILED, error=failure, changes=told)
     return prescription.becomes(changed, occasion, note)
 
 
@@ -204,17 +205,24 @@ def refusal(before: Prescription, after: Prescription) -> Refused | None:
     return after.refused("T", asked_for=Status.SIGNED) if after.status is Status.CANCELLED else _unchecked()
 
 
-def release(prescription: Prescription, *, document_id: UUID, occasion: Occasion) -> Prescription:
-    """Pharmacies can redeem its code from now on; `document_id` names the PDF of it where nothing did."""
+def release(
+    prescription: Prescription, *, document_id: UUID, occasion: Occasion, issued_at: datetime | None = None
+) -> Prescription:
+    """Pharmacies can redeem its code from now on; `document_id` names the PDF of it where nothing did.
+
+    `issued_at` is the moment that everybody sees, by default now.
+    """
     target = prescription.admit(Move.TO_SUBMITTED, asked_for=Status.SUBMITTED)
     _still_valid(prescription, occasion)
     changed = replace(
         prescription,
         status=target.status,
-        issued_at=occasion.at,
+        issued_at=issued_at or occasion.at,
         signed_document_id=prescription.signed_document_id or document_id,
     )
-    return prescription.becomes(changed, occasion, say=[Say(Said.RELEASED)])
+    told = (replace(one, field="submitted_at") for one in changes(prescription, changed, "issued_at"))
+    note = Note(action=Action.STATUS_CHANGED, changes=tuple(told))
+    return prescription.becomes(changed, occasion, note, say=[Say(Said.RELEASED)])
 
 
 def awaited(prescription: Prescription) -> int | None:
@@ -232,9 +240,16 @@ def _expired() -> Refused:
     return Refused("prescription_expired", "Its validity is over.")
 
 
-def _moved(before: Signature | None, after: Signature | None) -> Change:
-    return Change(
-        "signature.status", before.status.value if before else None, after.status.value if after else None
+def _signed(
+    prescription: Prescription, attempt: Signature, completed: Signature, seal: Seal
+) -> tuple[Change, ...]:
+    """What is there from the signature on, and was not before."""
+    return (
+        *changes(None, completed, "signed_by", "signed_at"),
+        Change("prescription_code", None, prescription.code),
+        *changes(attempt, completed, "status", of="signature"),
+        *changes(None, seal, *_SHOWN_OF_A_SEAL, of="signature"),
+        *(replace(one, field="signature.timestamped_at") for one in changes(None, seal, "sealed_at")),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contracts import values
-from services.prescription.domain.history import Entry, Note
+from services.prescription.domain.history import DispensationNote, Entry, Note, spelled
 from services.prescription.domain.items import Item
 from services.prescription.messages import state
 
@@ -33,8 +33,11 @@ def entry(one: Entry) -> values.HistoryEntry:
         changes=(
             *(values.FieldChange(field=each.field, old=each.old, new=each.new) for each in one.note.changes),
             *_item_changes(one.note),
+            *_dispensation_changes(one.note),
         ),
         findings=tuple(state.keyed(each) for each in one.note.findings),
+        coverage=state.coverage(one.note.coverage),
+        not_evaluated=state.not_evaluated(one.note.not_evaluated),
     )
 
 
@@ -53,6 +56,31 @@ def _item_changes(note: Note) -> Iterator[values.FieldChange]:
             continue  # The entry says when.
         if was[name] != item[name]:
             yield values.FieldChange(field=f"items.{one.id}.{name}", old=was[name], new=item[name])
+
+
+def _dispensation_changes(note: Note) -> Iterator[values.FieldChange]:
+    """A claim whole where it is new, else what is no longer as it was."""
+    one = note.dispensation
+    if one is None:
+        return
+    was, now = _claimed(note.dispensation_was) if note.dispensation_was else None, _claimed(one)
+    if was is None:
+        yield values.FieldChange(field=f"dispensations.{one.id}", old=None, new=now)
+        return
+    for name in now:
+        if was[name] != now[name]:
+            yield values.FieldChange(field=f"dispensations.{one.id}.{name}", old=was[name], new=now[name])
+
+
+def _claimed(one: DispensationNote) -> dict[str, values.Json]:
+    return {
+        "status": one.status.value,
+        "source": one.source.value,
+        "pharmacy": one.pharmacy,
+        "started_at": spelled(one.started_at) if one.started_at else None,
+        "ended_at": spelled(one.ended_at) if one.ended_at else None,
+        "items": [{"item_id": str(id), "quantity": quantity} for id, quantity in one.quantities],
+    }
 
 
 def _written(item: Item) -> dict[str, values.Json]:

@@ -1,12 +1,12 @@
 """Domain to contract: a prescription whole, as views keep it and consumers need it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from contracts import values
 from services.prescription.domain.dispensation import Dispensation, DispensationStatus, Line
 from services.prescription.domain.items import Item, Product
 from services.prescription.domain.prescription import Prescription
-from services.prescription.domain.safety import Finding
+from services.prescription.domain.safety import Coverage, Finding, NotEvaluated
 from services.prescription.domain.signature import Seal, Signature
 from services.prescription.domain.state_table import Status
 from services.prescription.messages import particulars
@@ -54,8 +54,8 @@ def whole(prescription: Prescription) -> values.Prescription:
         unmatched_acknowledgements=prescription.unmatched_keys,
         knowledge_base_version=check.knowledge_base_version if check else None,
         checked_at=check.checked_at if check else None,
-        coverage=coverage(prescription),
-        not_evaluated=not_evaluated(prescription),
+        coverage=coverage(check.coverage) if check else {},
+        not_evaluated=not_evaluated(check.not_evaluated) if check else (),
         signature=_signature(signature) if signature else None,
         signed_by=signed.signed_by if signed else None,
         signed_at=signed.signed_at if signed else None,
@@ -105,25 +105,21 @@ def keyed(finding: Finding) -> values.KeyedFinding:
     )
 
 
-def coverage(prescription: Prescription) -> dict[str, values.Coverage]:
-    if prescription.check is None:
-        return {}
+def coverage(said: Mapping[str, Coverage]) -> dict[str, values.Coverage]:
     return {
         check: values.Coverage(
             evaluated=one.evaluated, not_evaluated=one.not_evaluated, recorded=one.recorded
         )
-        for check, one in prescription.check.coverage.items()
+        for check, one in said.items()
     }
 
 
-def not_evaluated(prescription: Prescription) -> tuple[values.NotEvaluated, ...]:
-    if prescription.check is None:
-        return ()
+def not_evaluated(said: Iterable[NotEvaluated]) -> tuple[values.NotEvaluated, ...]:
     return tuple(
         values.NotEvaluated(
             check=one.check, item_ids=one.item_ids, reason=one.reason, suggestions=one.suggestions
         )
-        for one in prescription.check.not_evaluated
+        for one in said
     )
 
 

@@ -198,13 +198,15 @@ def issue_refused(prescription: Prescription, refusal: Refused, now: datetime) -
     assert prescription.issue is not None
     assert prescription.issue.occasion.request_id is not None
     data = _data(refusal, now)
-    if refusal.code == "safety_blocked":
+    if refusal.code == "safety_blocked" and (check := prescription.check) is not None:
         data |= {
             "findings": [state.keyed(one).model_dump(mode="json") for one in prescription.findings],
             "coverage": {
-                check: one.model_dump(mode="json") for check, one in state.coverage(prescription).items()
+                name: one.model_dump(mode="json") for name, one in state.coverage(check.coverage).items()
             },
-            "not_evaluated": [one.model_dump(mode="json") for one in state.not_evaluated(prescription)],
+            "not_evaluated": [
+                one.model_dump(mode="json") for one in state.not_evaluated(check.not_evaluated)
+            ],
         }
     return CommandRefused(
         tenant_id=prescription.tenant_id,

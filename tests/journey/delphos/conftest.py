@@ -16,6 +16,7 @@ import pytest
 from dev.platform import Platform
 from tests.clients import TIMEOUT_SECONDS, Clinic, uuid_of
 from tests.journey.delphos.desk import Desk, doctor_body
+from tests.journey.delphos.replaying import histories_lead_to_reads
 from tests.operating import operate
 
 Desks = Callable[[str], Awaitable[Desk]]
@@ -190,7 +191,10 @@ async def desks(platform: Platform, made: Made) -> AsyncIterator[Desks]:
             http = httpx.AsyncClient(
                 base_url=platform.url, headers=sent, timeout=TIMEOUT_SECONDS, limits=limits
             )
-            return Desk(await stack.enter_async_context(http), made.doctors.get(name, made.doctors["plain"]))
+            desk = Desk(await stack.enter_async_context(http), made.doctors.get(name, made.doctors["plain"]))
+            if name in PRACTICES:
+                stack.push_async_callback(histories_lead_to_reads, desk)
+            return desk
 
         yield open_one
 

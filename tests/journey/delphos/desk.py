@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from tests.clients import Pharmacy
 from tests.infrastructure import until
 
 ABSENT: Any = object()
+NAMED = re.compile(r"/prescriptions/([0-9a-fA-F-]{36})")
 _numbers = itertools.count(1)
 FORWARD = ("pending_review", "validated", "signed", "submitted", "dispensed")
 REASONS = {"reason": "Seen together with the patient."}
@@ -79,7 +81,8 @@ class Desk:
 
     http: httpx.AsyncClient
     doctor: str
-    patients: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    """The prescriptions that it has asked about."""
 
     async def call(self, method: str, path: str, body: Any = ABSENT, **headers: str) -> httpx.Response:
         """One request; header names are written with underscores; a body of bytes is sent as it is."""
@@ -90,7 +93,10 @@ class Desk:
             more = {"content": body}
         elif body is not ABSENT:
             more = {"json": body}
-        return await self.http.request(method, f"/v1{path}", headers=sent, **more)
+        answer = await self.http.request(method, f"/v1{path}", headers=sent, **more)
+        if answer.is_success and (named := NAMED.match(path)) is not None:
+            self.seen.add(named[1].lower())
+        return answer
 
     async def ok(self, method: str, path: str, body: Any = ABSENT, **headers: str) -> dict[str, Any]:
         answer = await self.call(method, path, body, **headers)

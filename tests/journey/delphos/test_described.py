@@ -16,7 +16,7 @@ import pytest
 from tests.clients import Pharmacy
 from tests.infrastructure import until
 from tests.journey.delphos.desk import AMOXICILLIN, ASPIRIN, LOSARTAN, WARFARIN, Desk, entity, word
-from tests.journey.delphos.test_step_by_step import assert_tells_the_same
+from tests.journey.delphos.replaying import assert_tells_the_same
 
 LINE = {
     *("seq", "at", "action", "actor", "request_id", "dialect", "version", "from_status", "to_status"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pypdfium2
@@ -11,51 +10,15 @@ import pytest
 
 from services.gateway.messages import ids
 from tests.clients import Clinic, Pharmacy
+from tests.infrastructure import until
+from tests.journey.conftest import Later
 from tests.journey.delphos.conftest import AMOXICILLIN, ASPIRIN, WARFARIN, Practice
+from tests.journey.delphos.replaying import assert_tells_the_same
 
 
 def spelled(id: str) -> str:
     """As the first dialect spells it."""
     return ids.spell("rx", UUID(id))
-
-
-def replayed(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Where the lines of a history lead, by themselves."""
-    state: dict[str, Any] = {"status": "draft", "items": {}, "acknowledged": set(), "findings": set()}
-    for line in history:
-        state["version"] = line["version"]
-        if line["to_status"] is not None:
-            assert line["from_status"] == state["status"]
-            state["status"] = line["to_status"]
-        if line["action"] == "checked":
-            state["findings"] = {one["id"] for one in line["findings"]}
-        if line["action"] == "acknowledged":
-            state["acknowledged"] |= {one["id"] for one in line["findings"]}
-        for change in line["changes"]:
-            path = change["field"].split(".")
-            if path[0] != "items":
-                state[path[0]] = change["new"]
-            elif len(path) == 3:
-                state["items"][path[1]][path[2]] = change["new"]
-            elif change["new"] is None:
-                del state["items"][path[1]]
-            else:
-                state["items"][path[1]] = dict(change["new"])
-    return state
-
-
-def assert_tells_the_same(history: list[dict[str, Any]], read: dict[str, Any]) -> None:
-    state = replayed(history)
-    assert (state["status"], state["version"]) == (read["status"], read["version"])
-    assert state["findings"] == {one["id"] for one in read["interactions"]}
-    assert state["acknowledged"] >= {one["id"] for one in read["interactions"] if one["acknowledged"]}
-    assert {name: state.get(name) for name in ("notes", "valid_until", "signed_by")} == {
-        name: read[name] for name in ("notes", "valid_until", "signed_by")
-    }
-    assert list(state["items"]) == [item["id"] for item in read["items"]]
-    for item in read["items"]:
-        told = state["items"][item["id"]]
-        assert told == {name: item[name] for name in told}
 
 
 def pages(pdf: bytes) -> list[str]:
@@ -178,6 +141,7 @@ async def test_what_the_other_dialect_issued_is_read_and_cancelled_here(
     assert [line["action"] for line in lines][-2:] == ["dispensation_ended", "status_changed"] or [
         line["action"] for line in lines
     ][-2:] == ["status_changed", "dispensation_ended"]
+    assert_tells_the_same(lines, await practice.read(id))
 
 
 @pytest.mark.parametrize("status", ["draft", "submitted"])
@@ -264,5 +228,44 @@ async def test_the_history_of_an_issue_leads_to_what_a_read_shows(practice: Prac
 
     assert {line["dialect"] for line in lines if line["actor"]["type"] == "api_key"} == {"osigu"}
     assert lines[0]["action"] == "created"
-    told = replayed(lines)
-    assert (told["status"], told["version"]) == (read["status"], read["version"])
+    assert_tells_the_same(lines, read)
+
+
+async def test_the_history_of_an_issue_tells_what_pharmacies_did_and_how_it_ended(
+    practice: Practice, clinic: Clinic, pharmacy: Pharmacy, other_pharmacy: Pharmacy
+) -> None:
+    issued = await clinic.issue("MED-042", "MED-107")
+    id, code = str(ids.find("rx", issued["prescription_id"])), issued["prescription_code"]
+    first = (await pharmacy.start(code)).json()
+    part = {"id": first["products"][0]["id"], "quantity": 1, "price": 2, "taxes": 0}
+    assert (await pharmacy.update(first["dispensation_id"], part)).status_code == 200
+    assert (await pharmacy.complete(first["dispensation_id"], amount=2)).status_code == 200
+    second = (await other_pharmacy.start(code)).json()
+    assert (await other_pharmacy.cancel(second["dispensation_id"])).status_code == 200
+    taken_back = {"void_reason": "DISPENSING_ERROR"}
+    assert (await pharmacy.cancel(first["dispensation_id"], **taken_back)).status_code == 200
+    assert (await other_pharmacy.start(code)).status_code in (200, 201)
+    assert (await clinic.void(issued["prescription_id"])).status_code == 200
+
+    lines, read = await practice.history(id), await practice.read(id)
+
+    assert [one["status"] for one in read["dispensations"]] == ["cancelled"] * 3
+    assert [one["dispensed_quantity"] for one in read["items"]] == [0, 0]
+    assert_tells_the_same(lines, read)
+
+
+async def test_the_history_of_an_issue_tells_what_ran_out_of_time(
+    practice: Practice, clinic: Clinic, pharmacy: Pharmacy, later: Later
+) -> None:
+    issued = await clinic.issue()
+    id = str(ids.find("rx", issued["prescription_id"]))
+    assert (await pharmacy.start(issued["prescription_code"])).status_code in (200, 201)
+    await later(timedelta(days=400))
+
+    async def expired() -> bool:
+        return bool((await practice.history(id))[-1]["to_status"] == "expired")
+
+    await until(expired, 20)
+    read = await practice.read(id)
+    assert [one["status"] for one in read["dispensations"]] == ["expired"]
+    assert_tells_the_same(await practice.history(id), read)

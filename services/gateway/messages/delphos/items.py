@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from contracts.values import Item, Prescription
@@ -44,29 +44,36 @@ class PrescriptionItem(Shown):
 
 def render(one: Prescription, item: Item, reader: Reader) -> PrescriptionItem:
     """An item as it stands, with no member left out."""
-    told = _told(item, reader)
     return PrescriptionItem(
         id=item.item_id,
         prescription_id=one.prescription_id,
-        position=item.position,
-        medication_name=item.medication_name,
-        active_ingredient=item.active_ingredient,
-        **told,
-        quantity=item.quantity,
-        unit=item.unit,
-        instructions=item.instructions,
-        clinical_notes=item.clinical_notes,
-        cmed_medication_id=item.cmed_medication_id,
-        match_status=item.match_status,
-        match_score=item.match_score if item.match_status == "probable" else None,
-        ingredients=[reader.name(ingredient) for ingredient in item.ingredients],
-        missing_fields=[name for name in REQUIRED if told[name] is None],
-        source_text=item.source_text,
-        suggestions=list(item.suggestions),
+        **ordered(item, reader),
         dispensed_quantity=item.dispensed_quantity,
         created_at=item.created_at or one.created_at,
         updated_at=item.updated_at or item.created_at or one.created_at,
     )
+
+
+def ordered(item: Item, reader: Reader) -> Mapping[str, Any]:
+    """What was ordered, by the names of the members; the rest is said of it by others or by the clock."""
+    taken = _taken(item, reader)
+    return {
+        "position": item.position,
+        "medication_name": item.medication_name,
+        "active_ingredient": item.active_ingredient,
+        **taken,
+        "quantity": item.quantity,
+        "unit": item.unit,
+        "instructions": item.instructions,
+        "clinical_notes": item.clinical_notes,
+        "cmed_medication_id": item.cmed_medication_id,
+        "match_status": item.match_status,
+        "match_score": item.match_score if item.match_status == "probable" else None,
+        "ingredients": [reader.name(ingredient) for ingredient in item.ingredients],
+        "missing_fields": [name for name in REQUIRED if taken[name] is None],
+        "source_text": item.source_text,
+        "suggestions": list(item.suggestions),
+    }
 
 
 def wording(item: Item, reader: Reader) -> str:
@@ -95,7 +102,7 @@ def _linked(item: Item, reader: Reader) -> str | None:
     return reader.name(one.ingredient) if one.ingredient else one.name
 
 
-def _told(item: Item, reader: Reader) -> Mapping[str, str | None]:
+def _taken(item: Item, reader: Reader) -> Mapping[str, str | None]:
     """How it is taken; the other dialect wrote one sentence, and the catalogue knows the rest (5.2)."""
     if item.posology is None:
         return {

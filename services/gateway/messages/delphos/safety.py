@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
-from contracts.values import Prescription, Severity, Status
+from contracts.values import Coverage, NotEvaluated, Prescription, Severity, Status
 from services.gateway.messages.delphos import findings, items
 from services.gateway.messages.delphos.findings import Interaction
 from services.gateway.messages.delphos.reader import Reader
@@ -84,8 +85,8 @@ def check(one: Prescription) -> SafetyCheck:
         status=one.safety_check_status,
         checked_at=one.checked_at,
         knowledge_base_version=one.knowledge_base_version,
-        coverage=_coverage(one) if stored else None,
-        not_evaluated=_unanswered(one) if stored else None,
+        coverage=coverage(one.coverage) if stored else None,
+        not_evaluated=unanswered(one.not_evaluated) if stored else None,
     )
 
 
@@ -98,8 +99,8 @@ def result(one: Prescription, reader: Reader) -> CheckResult:
         ingredients_analyzed=items.analyzed(one.items, reader),
         checked_at=one.checked_at or one.updated_at,
         knowledge_base_version=one.knowledge_base_version,
-        coverage=_coverage(one),
-        not_evaluated=_unanswered(one),
+        coverage=coverage(one.coverage),
+        not_evaluated=unanswered(one.not_evaluated),
     )
 
 
@@ -122,16 +123,16 @@ def can_sign(one: Prescription) -> bool:
     )
 
 
-def _coverage(one: Prescription) -> dict[str, CheckCoverage]:
+def coverage(said: Mapping[str, Coverage]) -> dict[str, CheckCoverage]:
     return {
         name: CheckCoverage(
             evaluated=each.evaluated, not_evaluated=each.not_evaluated, recorded=each.recorded
         )
-        for name, each in one.coverage.items()
+        for name, each in said.items()
     }
 
 
-def _unanswered(one: Prescription) -> list[Unanswered]:
+def unanswered(said: Iterable[NotEvaluated]) -> list[Unanswered]:
     return [
         Unanswered(
             check=each.check,
@@ -139,5 +140,5 @@ def _unanswered(one: Prescription) -> list[Unanswered]:
             reason=each.reason,
             suggestions=list(each.suggestions),
         )
-        for each in one.not_evaluated
+        for each in said
     ]
