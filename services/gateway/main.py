@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -68,9 +67,7 @@ async def opened(settings: Settings) -> AsyncIterator[Gateway]:
             asyncio.create_task(_note_uses(key_door)),
         ]
         grants = Grants(running.pool, door, settings)
-        # What has been loaded by now is never garbage; to search it again and again costs 4 % of the time.
-        gc.collect()
-        gc.freeze()
+        service.keep_what_is_loaded()
         try:
             yield Gateway(settings, pool, look_ups, running.pool, door, grants, commands, running, key_door)
         finally:
