@@ -25,7 +25,7 @@ from services.gateway.messages.errors import Problem
 from services.gateway.messages.ids import spell
 from services.gateway.settings import Settings
 from services.gateway.store import answered, at_rest, data_keys, requests, views
-from shared import clock, ids
+from shared import clock, ids, outbox
 from shared.database import Pool, transaction
 from shared.errors import Unavailable
 from tests import prescriptions as known
@@ -173,6 +173,29 @@ async def test_what_this_instance_stored_itself_is_heard_of_without_the_database
     again = await desk.ask(key="a")
 
     assert (answer.status, answer.content()) == (again.status, again.content()) == (200, again.content())
+
+
+async def test_who_hears_of_an_answer_here_reads_its_effect_at_once(desk, monkeypatch):
+    monkeypatch.setattr(answered, "once_committed", TOLD_HERE)
+    request_id = ids.new()
+
+    async def asked_and_read() -> views.Shown | None:
+        await desk.ask(request_id=request_id)
+        return await views.find(desk.pool, tenant_id=known.TENANT, prescription_id=known.PRESCRIPTION)
+
+    task = asyncio.create_task(asked_and_read())
+    await until_asked(desk, 1)
+    monkeypatch.setattr(outbox, "write", slowly)
+    await desk.answer(request_id)
+    shown = await asyncio.wait_for(task, 5)
+
+    assert shown is not None
+    assert shown.prescription == known.voided()
+
+
+async def slowly(*_: object) -> None:
+    """The last thing before a commit takes so long that whoever hears of it too early reads too early."""
+    await asyncio.sleep(0.3)
 
 
 async def nothing(*_: object) -> dict[UUID, Answer]:
