@@ -52,8 +52,12 @@ async def open_pool(
     max_size: int = 10,
     role: str | None = None,
     application_name: str = "recepta",
+    planned_once: bool = False,
 ) -> Pool:
-    """A pool of connections, as `role` where one is given."""
+    """A pool of connections, as `role` where one is given.
+
+    `planned_once`: for statements that ask by key, whose plan is the same whatever they ask for.
+    """
     settings = {
         "application_name": application_name,
         "lock_timeout": LOCK_TIMEOUT,
@@ -63,6 +67,9 @@ async def open_pool(
     }
     if role is not None:
         settings["role"] = role
+    if planned_once:
+        # The default plans a statement of many tables anew each time, if it thinks that it gains by it.
+        settings["plan_cache_mode"] = "force_generic_plan"
     with_translation = asyncpg.create_pool(
         url,
         min_size=min_size,

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import orjson
 
 from contracts.catalog import TOPICS
-from contracts.message import Command, Envelope, Message
+from contracts.message import Command, Envelope, Message, headers
 from shared import clock, database, ids, telemetry
 from shared.database import Connection, Pool
 from shared.errors import TooLarge, Unavailable
@@ -34,7 +35,7 @@ class Row:
     value: bytes | None
     burial: bool = False
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         return len(self.key or b"") + len(self.value or b"") + headers
@@ -75,19 +76,18 @@ class Outbox:
         topic = TOPICS.get(message.topic)
         # What strangers read says nothing of what led to it, or for whom.
         public = topic is not None and topic.public
-        envelope = Envelope.model_construct(
+        named = headers(
             id=str(ids.new()),
             type=message.ce_type,
             source=source or message.source,
             subject=message.subject,
             time=clock.now(),
-            specversion="1.0",
             correlationid=None if public else correlation,
             causationid=None if public or cause is None else cause.id,
             tenantid=None if public else message.tenant,
             traceparent=self._traceparent or telemetry.traceparent(),
         )
-        row = Row(message.topic, message.key.encode(), envelope.headers(), message.to_json())
+        row = Row(message.topic, message.key.encode(), named, message.to_json())
         if row.bytes > ROW_BYTES_MAX:
             raise TooLarge(f"{message.ce_type} of {row.bytes} bytes is above {ROW_BYTES_MAX}")
         return row

@@ -229,7 +229,7 @@ class Relay:
             error = future.exception()
             if error is None:
                 self._confirmed.add(one.seq)
-                telemetry.published.labels(one.row.topic).inc()
+                telemetry.of(telemetry.published, one.row.topic).inc()
             elif failed is None and isinstance(error, Exception):
                 failed = error
         return failed

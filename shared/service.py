@@ -120,6 +120,7 @@ async def _serve(
 ) -> None:
     stop = _Stop()
     async with _parts(handlers, settings, works=works, resources=resources, ready=ready) as running:
+        keep_what_is_loaded()
         app = AsgiFastStream(
             running.broker,
             asgi_routes=health.routes(running),
@@ -229,7 +230,7 @@ async def _parts(
         yield Running(handlers, settings, pool, broker, delivery, arrivals, relay, worker, opened, ready)
 
 
-def _keep_what_is_loaded() -> None:
+def keep_what_is_loaded() -> None:
     """Modules, classes and tables are never garbage: no look for it goes through them again."""
     gc.collect()
     gc.freeze()

@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 FRAMES_MAX: Final = 8
+SERIES_KEPT_MAX: Final = 1_000
 _TRACEPARENT: Final = re.compile(r"^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -47,6 +49,15 @@ published = Counter("recepta_messages_published_total", "Messages that the broke
 dead_letters = Counter("recepta_dead_letters_total", "Messages buried", ["topic", "error"])
 work_done = Counter("recepta_work_total", "Work rows by what became of them", ["kind", "result"])
 request_outcomes = Counter("recepta_request_outcomes_total", "Requests by their outcome", ["outcome"])
+
+Metric = TypeVar("Metric", Counter, Histogram)
+
+
+# The few that every message counts in: the library makes texts of the labels and takes a lock each time.
+@lru_cache(SERIES_KEPT_MAX)
+def of(metric: Metric, *labels: str) -> Metric:
+    """The series of a metric that has these labels."""
+    return metric.labels(*labels)
 
 
 def configure(service: str, instance: str, *, form: str = "json", level: str = "info") -> None:

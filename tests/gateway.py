@@ -25,6 +25,7 @@ from services.gateway.operator import provisioning
 from services.gateway.operator.provisioning import CLINIC_SCOPES, PHARMACY_SCOPES, Limits
 from services.gateway.settings import Settings
 from services.gateway.store import data_keys
+from services.gateway.store.issue import LookUps
 from shared import clock, database
 from shared.database import Pool
 from tests.infrastructure import Database
@@ -103,6 +104,7 @@ class Serving:
     settings: Settings
     deliver: Deliver
     gateway: Gateway
+    look_ups: Pool
     app: FastAPI
     tenants: dict[str, UUID] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -143,12 +145,21 @@ async def serving(
     chosen = settings(made.url)
     owner = await database.open_pool(made.url, role=chosen.database_role, max_size=4)
     pool = await database.open_pool(made.url, max_size=4)
+    look_ups = await database.open_pool(made.url, max_size=1, planned_once=True)
     async with database.transaction(owner) as conn:
         await data_keys.read(conn, DATA_KEY, now=clock.now())
     async with Commands(pool=pool, owner=owner, settings=chosen) as commands:
         door = Door(owner, chosen)
         gateway = Gateway(
-            chosen, pool, owner, door, Grants(owner, door, chosen), commands, Well(), KeyDoor(owner, chosen)
+            settings=chosen,
+            pool=pool,
+            look_ups=LookUps(look_ups),
+            owner=owner,
+            door=door,
+            grants=Grants(owner, door, chosen),
+            commands=commands,
+            health=Well(),
+            key_door=KeyDoor(owner, chosen),
         )
 
         @asynccontextmanager
@@ -161,11 +172,11 @@ async def serving(
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http,
         ):
-            made_here = Serving(http, owner, pool, chosen, Deliver(handlers, owner), gateway, app)
+            made_here = Serving(http, owner, pool, chosen, Deliver(handlers, owner), gateway, look_ups, app)
             await provide(made_here, limits or Limits(), calls or CALLS)
             yield made_here
-    await pool.close()
-    await owner.close()
+    for opened_here in (look_ups, pool, owner):
+        await opened_here.close()
 
 
 async def provide(on: Serving, limits: Limits, calls: Mapping[str, int]) -> None:

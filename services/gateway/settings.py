@@ -32,6 +32,9 @@ class Settings(ServiceSettings):
     pool_max: int = Field(default=12, ge=2, le=200)
     """Connections for requests, beside those of message handlers and relay."""
 
+    look_ups_max: int = Field(default=4, ge=1, le=50)
+    """Connections for what each create refers to, beside both."""
+
     database_role: str | None = "gateway_owner"
     """Whom handlers, relay and migrations act as: row-level security binds the login role alone."""
 

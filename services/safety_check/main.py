@@ -1,6 +1,5 @@
 """Checks every prescription that is to be signed, and keeps the catalogue of what can be prescribed."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -41,9 +40,6 @@ async def begin(pool: Pool, knowledge: Knowledge) -> None:
 
 def _knowledge() -> Knowledge:
     try:
-        knowledge = Knowledge(Tables.read())
+        return Knowledge(Tables.read())
     except (KnowledgeRefused, OSError) as error:
         raise SystemExit(f"safety-check does not start: {error}") from error
-    gc.collect()
-    gc.freeze()  # Hundreds of thousands of values that never become garbage: nothing to search in a check.
-    return knowledge

@@ -1,7 +1,7 @@
 """Everything that the signing service says to Postgres."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -27,50 +27,102 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class New:
+    """A seal that was just made, with what opens its digests and the key that made it."""
+
+    place: Place
+    seal: Seal
+    disclosed: bytes
+    key: SealKey
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
-    """What a seal brought with it that was not there before."""
+    """Which seals are kept that were not there before, and which keys came with them."""
 
-    seal: bool
-    key: bool
+    seals: frozenset[Place]
+    keys: frozenset[str]
 
 
-async def add(conn: Connection, place: Place, seal: Seal, disclosed: bytes, key: SealKey) -> Added:
-    """Keep a seal unless this content has one, and in the same statement the key that made it."""
-    row = await conn.fetchrow(
+async def add(conn: Connection, made: Sequence[New]) -> Added:
+    """Keep each seal whose content has none yet, one for a place, and in the same statement their keys."""
+    keys = {one.key.key_id: one.key for one in made}
+    seals = {one.place: one for one in made}
+    # In one order for all, so that two who keep the same ones wait for each other one way round.
+    ordered = [seals[place] for place in sorted(seals, key=_order)]
+    rows = await conn.fetch(
         """
           WITH new_key AS (
                INSERT INTO seal_key (key_id, tenant_id, algorithm, jwk, not_before, not_after)
-               VALUES ($1, $2, $3, $4, $5, $6)
+               SELECT *
+                 FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[],
+                             $6::timestamptz[])
                    ON CONFLICT ON CONSTRAINT seal_key_pkey DO NOTHING
-            RETURNING true
+            RETURNING key_id
                ),
                new_seal AS (
                INSERT INTO seal (tenant_id, prescription_id, signature_version, content_digest, profile,
                                  key_id, protected, payload, signature, disclosures, sealed_at)
-               VALUES ($2, $7, $8, $9, $10, $1, $11, $12, $13, $14, $15)
+               SELECT *
+                 FROM unnest($7::uuid[], $8::uuid[], $9::int[], $10::bytea[], $11::text[], $12::text[],
+                             $13::bytea[], $14::bytea[], $15::bytea[], $16::bytea[], $17::timestamptz[])
                    ON CONFLICT ON CONSTRAINT seal_once DO NOTHING
-            RETURNING true
+            RETURNING tenant_id, prescription_id, signature_version, content_digest
                )
-        SELECT EXISTS (SELECT FROM new_key) AS key, EXISTS (SELECT FROM new_seal) AS seal
+        SELECT key_id, NULL::uuid AS tenant_id, NULL::uuid AS prescription_id,
+               NULL::int AS signature_version, NULL::bytea AS content_digest
+          FROM new_key
+        UNION ALL
+        SELECT NULL, tenant_id, prescription_id, signature_version, content_digest
+          FROM new_seal
         """,
-        key.key_id,
-        place.tenant_id,
-        key.algorithm,
-        json.dumps(dict(key.jwk)),
-        key.not_before,
-        key.not_after,
-        place.prescription_id,
-        place.signature_version,
-        place.content_digest,
-        seal.profile,
-        b64url.decode(seal.jws.protected),
-        b64url.decode(seal.jws.payload),
-        b64url.decode(seal.jws.signature),
-        disclosed,
-        seal.sealed_at,
+        *_key_columns([keys[key_id] for key_id in sorted(keys)]),
+        *_seal_columns(ordered),
     )
-    assert row is not None
-    return Added(seal=row["seal"], key=row["key"])
+    return Added(
+        seals=frozenset(
+            Place(
+                *(
+                    row[name]
+                    for name in ("tenant_id", "prescription_id", "signature_version", "content_digest")
+                )
+            )
+            for row in rows
+            if row["key_id"] is None
+        ),
+        keys=frozenset(row["key_id"] for row in rows if row["key_id"] is not None),
+    )
+
+
+def _order(place: Place) -> tuple[UUID, UUID, int, bytes]:
+    return place.tenant_id, place.prescription_id, place.signature_version, place.content_digest
+
+
+def _key_columns(keys: Sequence[SealKey]) -> tuple[list[Any], ...]:
+    return (
+        [one.key_id for one in keys],
+        [one.tenant_id for one in keys],
+        [one.algorithm for one in keys],
+        [json.dumps(dict(one.jwk)) for one in keys],
+        [one.not_before for one in keys],
+        [one.not_after for one in keys],
+    )
+
+
+def _seal_columns(made: Sequence[New]) -> tuple[list[Any], ...]:
+    return (
+        [one.place.tenant_id for one in made],
+        [one.place.prescription_id for one in made],
+        [one.place.signature_version for one in made],
+        [one.place.content_digest for one in made],
+        [one.seal.profile for one in made],
+        [one.key.key_id for one in made],
+        [b64url.decode(one.seal.jws.protected) for one in made],
+        [b64url.decode(one.seal.jws.payload) for one in made],
+        [b64url.decode(one.seal.jws.signature) for one in made],
+        [one.disclosed for one in made],
+        [one.seal.sealed_at for one in made],
+    )
 
 
 async def seal(conn: Connection, place: Place) -> Seal:

@@ -126,7 +126,7 @@ class Delivery:
                 if not self._answerable(one) or isinstance(error, TooLarge):
                     raise
                 said = await self._answer(one, error, conn, traceparent)
-        telemetry.handler_seconds.labels(one.type).observe(time.perf_counter() - started)
+        telemetry.of(telemetry.handler_seconds, one.type).observe(time.perf_counter() - started)
         return said.rows
 
     def _answerable(self, one: InHand) -> bool:
@@ -292,4 +292,4 @@ def _where(record: Record) -> dict[str, Any]:
 
 
 def _count(record: Record, ce_type: str, result: str) -> None:
-    telemetry.messages_handled.labels(record.topic, ce_type, result).inc()
+    telemetry.of(telemetry.messages_handled, record.topic, ce_type, result).inc()

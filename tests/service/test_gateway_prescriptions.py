@@ -274,6 +274,46 @@ async def test_one_business_code_is_the_code_of_the_answer(clinic, medicine, cod
     assert answer.json().get("error_code") == vendor
 
 
+async def test_what_orders_refer_to_is_planned_once_for_all_of_them(clinic):
+    unknown = clinic.body(medications=[MEDICINE | {"product_code": "MED-999"}])
+    for _ in range(8):
+        await clinic.on.post(DOCTOR_CLIENT, PRESCRIPTIONS, unknown)
+
+    # On the one connection that the tests look up by; the server's own count.
+    planned = await clinic.on.look_ups.fetchrow(
+        """
+        SELECT generic_plans, custom_plans
+          FROM pg_prepared_statements
+         WHERE statement LIKE '%product_records%'
+           AND statement NOT LIKE '%pg_prepared%'
+        """
+    )
+    assert tuple(planned) == (8, 0)
+
+
+async def test_orders_at_a_time_are_each_about_what_they_refer_to(clinic):
+    on = clinic.on
+    others = [
+        (
+            await on.post(CLINIC_CLIENT, "/ehr/v1/patients", ANA | {"document_number": f"200000000{number}"})
+        ).json()
+        for number in range(3)
+    ]
+    orders = [clinic.body(patient_id=one["patient_id"]) for one in others]
+    orders += [clinic.body(medications=[MEDICINE | {"product_code": "MED-999"}])]
+    orders += [clinic.body(patient_id=ids.spell("pat", UUID(int=7)))]
+
+    asking = [asyncio.ensure_future(on.post(DOCTOR_CLIENT, PRESCRIPTIONS, order)) for order in orders]
+    await clinic.sent(IssuePrescription, 3)
+
+    refused = [(await one).json()["code"] for one in asking[3:]]
+    sent = {ids.spell("pat", one.patient.patient_id) for one in await clinic.said(IssuePrescription)}
+    assert sent == {one["patient_id"] for one in others}
+    assert refused == ["product_unknown", "patient_not_found"]
+    for one in asking:
+        one.cancel()
+
+
 async def test_v1_1_wants_consent_and_v2_is_not_served_yet(clinic):
     without = await clinic.on.post(DOCTOR_CLIENT, "/ehr/v1.1/prescriptions", clinic.body())
     with_consent = await clinic.issue(path="/ehr/v1.1/prescriptions", patient_data_consent=True)

@@ -24,8 +24,8 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Problem
 from services.gateway.messages.ids import spell
 from services.gateway.settings import Settings
-from services.gateway.store import at_rest, data_keys, requests, views
-from shared import clock, ids
+from services.gateway.store import answered, at_rest, data_keys, requests, views
+from shared import clock, ids, outbox
 from shared.database import Pool, transaction
 from shared.errors import Unavailable
 from tests import prescriptions as known
@@ -130,6 +130,15 @@ async def desk(database: Callable[[str], Awaitable[Database]]) -> AsyncIterator[
         clock.reset()
 
 
+TOLD_HERE = answered.once_committed
+
+
+@pytest.fixture(autouse=True)
+def stored_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outcomes here are stored as if by another instance: only the database can tell of them."""
+    monkeypatch.setattr(answered, "once_committed", lambda _: None)
+
+
 async def begun(desk: Desk, **asked: object) -> tuple[UUID, asyncio.Task[Answer]]:
     """A request whose command has gone out."""
     request_id = ids.new()
@@ -151,6 +160,46 @@ async def test_a_request_waits_for_its_outcome(desk):
     assert answer.status == 200
     assert answer.headers["X-Request-ID"] == spell("req", request_id)
     assert json.loads(answer.content())["status"] == "PRESCRIPTION_VOIDED"
+
+
+async def test_what_this_instance_stored_itself_is_heard_of_without_the_database(desk, monkeypatch):
+    monkeypatch.setattr(answered, "once_committed", TOLD_HERE)
+    monkeypatch.setattr(requests, "answers", nothing)
+    request_id, task = await begun(desk, key="a")
+
+    await desk.answer(request_id)
+    answer = await asyncio.wait_for(task, 5)
+    monkeypatch.undo()
+    again = await desk.ask(key="a")
+
+    assert (answer.status, answer.content()) == (again.status, again.content()) == (200, again.content())
+
+
+async def test_who_hears_of_an_answer_here_reads_its_effect_at_once(desk, monkeypatch):
+    monkeypatch.setattr(answered, "once_committed", TOLD_HERE)
+    request_id = ids.new()
+
+    async def asked_and_read() -> views.Shown | None:
+        await desk.ask(request_id=request_id)
+        return await views.find(desk.pool, tenant_id=known.TENANT, prescription_id=known.PRESCRIPTION)
+
+    task = asyncio.create_task(asked_and_read())
+    await until_asked(desk, 1)
+    monkeypatch.setattr(outbox, "write", slowly)
+    await desk.answer(request_id)
+    shown = await asyncio.wait_for(task, 5)
+
+    assert shown is not None
+    assert shown.prescription == known.voided()
+
+
+async def slowly(*_: object) -> None:
+    """The last thing before a commit takes so long that whoever hears of it too early reads too early."""
+    await asyncio.sleep(0.3)
+
+
+async def nothing(*_: object) -> dict[UUID, Answer]:
+    return {}
 
 
 async def test_a_read_after_the_answer_sees_its_effect(desk):

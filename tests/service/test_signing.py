@@ -411,7 +411,9 @@ async def test_a_seal_and_its_key_come_and_go_together(service: Service) -> None
     async with service.pool.acquire() as conn:
         undone = conn.transaction()
         await undone.start()
-        await handlers.on_seal_requested(seal_requested(), conn, Outbox())
+        asked = seal_requested()
+        await handlers.hold(conn, [asked])
+        await handlers.on_seal_requested(asked, conn, Outbox())
         await undone.rollback()
     assert await service.pool.fetchval("SELECT count(*) FROM seal_key") == 0
 

@@ -282,6 +282,21 @@ def test_a_module_says_in_its_first_sentence_what_it_is_for():
     assert [name for name, text in said.items() if not text.split("\n\n")[0].endswith((".", ":", "`"))] == []
 
 
+def test_what_a_module_defines_is_used_somewhere():
+    """What is only tested counts for nothing; national numbers are there for a profile to come."""
+    used = {name for one in ALL.values() for node in ast.walk(one.tree) for name in _names(node)}
+    defined = {f"{one.name}.{node.name}": node for one in ALL.values() for node in one.functions()}
+
+    unused = [name for name, node in defined.items() if not node.decorator_list and node.name not in used]
+    assert unused == ["services.signing.checks.identity.identity_number"]
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+            yield name
+
+
 def test_no_module_is_called_after_nothing():
     assert {name.rpartition(".")[2] for name in ALL}.isdisjoint(
         {"utils", "helpers", "common", "manager", "base"}

@@ -26,6 +26,7 @@ from services.gateway.messages.answers import Answer
 from services.gateway.messages.errors import Entry, Problem
 from services.gateway.messages.reads import Reads
 from services.gateway.settings import Settings
+from services.gateway.store.issue import LookUps
 from shared.database import Pool
 from shared.health import Judged
 
@@ -38,10 +39,11 @@ Asked = TypeVar("Asked", bound=PrescriptionCommand)
 
 @dataclass(frozen=True)
 class Gateway:
-    """The parts of one running instance: `pool` is under row-level security, `owner` is not."""
+    """The parts of one instance: `pool` is under row-level security, `owner` is not."""
 
     settings: Settings
     pool: Pool
+    look_ups: LookUps
     owner: Pool
     door: Door
     grants: Grants

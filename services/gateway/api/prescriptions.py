@@ -89,9 +89,7 @@ async def _create(
     if earlier is not None:
         return respond(request, earlier)
     now = clock.now()
-    found = await issue.look_up(
-        gateway.pool, caller.tenant_id, prescription.wanted(body, caller.doctor_id, now)
-    )
+    found = await gateway.look_ups.find(caller.tenant_id, prescription.wanted(body, caller.doctor_id, now))
     if version not in found.settings.allowed_versions:
         message = "Not a version that this provider may create prescriptions in."
         query.checks.fail("path.version", "version_not_allowed", message)
@@ -186,7 +184,7 @@ async def void_prescription(
         return respond(request, earlier)
     one, now = (await find(gateway, caller, prescription_id)).prescription, clock.now()
     named = prescriber.named(body, caller.doctor_id)
-    found = await issue.look_up(gateway.pool, caller.tenant_id, issue.Wanted(doctor_id=named.doctor_id))
+    found = await gateway.look_ups.find(caller.tenant_id, issue.Wanted(doctor_id=named.doctor_id))
     query.done()
     form = Form(body, query.checks)
     reason = form.text("reason", limit=500, least=3, required=True)

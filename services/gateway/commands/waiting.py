@@ -1,11 +1,11 @@
-"""Hearing of outcomes without polling: one LISTEN connection an instance, a future for each who waits."""
+"""Hearing of outcomes without polling: a future for each who waits, LISTEN for what other instances store."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from services.gateway.messages.answers import Answer
-from services.gateway.store import requests
+from services.gateway.store import answered, requests
 from shared import telemetry
 from shared.database import Pool
 from shared.errors import Overloaded, Unavailable
@@ -43,9 +43,11 @@ class Outcomes:
         self._told = asyncio.Event()
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._hearing = ExitStack()
 
     async def start(self) -> None:
         """Be listening when this returns, so that the first request already hears of its outcome."""
+        self._hearing.enter_context(answered.heard_by(self._tell))
         self._tasks = [
             asyncio.create_task(_for_ever(self._listen), name="listen for outcomes"),
             asyncio.create_task(_for_ever(self._fetch), name="fetch outcomes"),
@@ -57,6 +59,7 @@ class Outcomes:
             raise Unavailable("the database does not let us listen") from None
 
     async def stop(self) -> None:
+        self._hearing.close()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -109,6 +112,9 @@ class Outcomes:
         except Exception:
             self.look(*asked)
             raise
+        self._tell(answers)
+
+    def _tell(self, answers: Mapping[UUID, Answer]) -> None:
         for request_id, answer in answers.items():
             for future in self._waiting.get(request_id, ()):
                 if not future.done():

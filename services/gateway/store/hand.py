@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -14,7 +14,7 @@ from contracts.rebuilding import AnnouncementEnded, StateAnnounced
 from contracts.values import Consultation, Prescription, Template
 from services.gateway.messages.answers import Answer
 from services.gateway.messages.requests import Request
-from services.gateway.store import history, rebuilds, records, requests, views
+from services.gateway.store import answered, history, rebuilds, records, requests, views
 from services.gateway.store.generations import REBUILT, SHOWN, Generation
 from services.gateway.store.history import Told
 from services.gateway.store.requests import Finished
@@ -116,7 +116,9 @@ def finish(
     """Answer a request: whoever waits for it hears of it when this commits."""
     hand = _of(conn)
     del hand.pending[request.asked.request_id]
-    hand.finished.append(Finished(request, answer, prescription_id, at))
+    # As it is stored: whoever waits gets the same bytes, whichever way they hear of it.
+    stored = replace(answer, body=answer.content())
+    hand.finished.append(Finished(request, stored, prescription_id, at))
 
 
 async def settle(conn: Connection) -> None:
@@ -129,7 +131,9 @@ async def settle(conn: Connection) -> None:
         await _keep(conn, hand.states, SHOWN)
         if rebuild_id is not None:
             await _fill(conn, hand, rebuild_id)
-    await requests.finish(conn, hand.finished)
+    if hand.finished:
+        await requests.finish(conn, hand.finished)
+        answered.once_committed({one.request.asked.request_id: one.answer for one in hand.finished})
     hand.states = _States()
     hand.announced.clear()
     hand.ends.clear()

@@ -31,7 +31,7 @@ def entry(one: Entry) -> values.HistoryEntry:
         request_id=one.occasion.request_id,
         data=data,
         changes=(
-            *(values.FieldChange(field=each.field, old=each.old, new=each.new) for each in one.note.changes),
+            *(_change(each.field, each.old, each.new) for each in one.note.changes),
             *_item_changes(one.note),
             *_dispensation_changes(one.note),
         ),
@@ -39,6 +39,11 @@ def entry(one: Entry) -> values.HistoryEntry:
         coverage=state.coverage(one.note.coverage),
         not_evaluated=state.not_evaluated(one.note.not_evaluated),
     )
+
+
+def _change(field: str, old: values.Json, new: values.Json) -> values.FieldChange:
+    """Of values that are JSON by their type: to look through them again costs more than all else here."""
+    return values.FieldChange.model_construct(field=field, old=old, new=new)
 
 
 def _item_changes(note: Note) -> Iterator[values.FieldChange]:
@@ -49,13 +54,13 @@ def _item_changes(note: Note) -> Iterator[values.FieldChange]:
     if one is None:
         return
     if was is None or item is None:
-        yield values.FieldChange(field=f"items.{one.id}", old=was, new=item)
+        yield _change(f"items.{one.id}", was, item)
         return
     for name in was:
         if name == "updated_at":
             continue  # The entry says when.
         if was[name] != item[name]:
-            yield values.FieldChange(field=f"items.{one.id}.{name}", old=was[name], new=item[name])
+            yield _change(f"items.{one.id}.{name}", was[name], item[name])
 
 
 def _dispensation_changes(note: Note) -> Iterator[values.FieldChange]:
@@ -65,11 +70,11 @@ def _dispensation_changes(note: Note) -> Iterator[values.FieldChange]:
         return
     was, now = _claimed(note.dispensation_was) if note.dispensation_was else None, _claimed(one)
     if was is None:
-        yield values.FieldChange(field=f"dispensations.{one.id}", old=None, new=now)
+        yield _change(f"dispensations.{one.id}", None, now)
         return
     for name in now:
         if was[name] != now[name]:
-            yield values.FieldChange(field=f"dispensations.{one.id}.{name}", old=was[name], new=now[name])
+            yield _change(f"dispensations.{one.id}.{name}", was[name], now[name])
 
 
 def _claimed(one: DispensationNote) -> dict[str, values.Json]:

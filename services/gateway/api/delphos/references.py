@@ -14,7 +14,6 @@ from uuid import UUID
 from contracts.prescription_commands import Unresolved
 from contracts.values import Doctor, Patient, Policy, Prescription, Provider, Status
 from services.gateway.api.delphos.endpoint import Call
-from services.gateway.store import issue
 from services.gateway.store.issue import Found, Wanted
 
 FOR_THE_SIGNATURE: Final = frozenset({Status.VALIDATED, Status.SIGNED})
@@ -51,8 +50,8 @@ class People:
 
 async def people(call: Call[Any, Any], *, patient_id: UUID, doctor_id: UUID) -> People:
     """Of `patient_id` and `doctor_id` of a body."""
-    found = await issue.look_up(
-        call.gateway.pool, call.tenant_id, Wanted(patient_id=patient_id, doctor_id=doctor_id)
+    found = await call.gateway.look_ups.find(
+        call.tenant_id, Wanted(patient_id=patient_id, doctor_id=doctor_id)
     )
     doctor, why = _active_doctor(call, found, "doctor_id")
     patient, gone = _patient(found)
@@ -78,7 +77,7 @@ def _unresolved(path: str, *, inactive: bool = False) -> Unresolved:
 
 async def doctor_unresolved(call: Call[Any, Any], doctor_id: UUID, path: str) -> tuple[Unresolved, ...]:
     """Why the doctor that a field names may not be named; nothing when they may."""
-    found = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted(doctor_id=doctor_id))
+    found = await call.gateway.look_ups.find(call.tenant_id, Wanted(doctor_id=doctor_id))
     return _active_doctor(call, found, path)[1]
 
 
@@ -87,16 +86,17 @@ async def of_step(
 ) -> People:
     """The people of a stored prescription, where the step needs them; of none there is nobody to look up."""
     if stored is None or target not in NEED_PEOPLE:
-        found = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted())
+        found = await call.gateway.look_ups.find(call.tenant_id, Wanted())
         return People(found.provider, found.settings.policy)
     doctor_id = stored.doctor.doctor_id
-    found = await issue.look_up(
-        call.gateway.pool, call.tenant_id, Wanted(patient_id=stored.patient.patient_id, doctor_id=doctor_id)
+    found = await call.gateway.look_ups.find(
+        call.tenant_id,
+        Wanted(patient_id=stored.patient.patient_id, doctor_id=doctor_id),
     )
     doctor, why = _active_doctor(call, found, "signed_by" if signed_by == doctor_id else "doctor_id")
     signer = doctor
     if signed_by not in (None, doctor_id):
-        other = await issue.look_up(call.gateway.pool, call.tenant_id, Wanted(doctor_id=signed_by))
+        other = await call.gateway.look_ups.find(call.tenant_id, Wanted(doctor_id=signed_by))
         signer, why_not = _active_doctor(call, other, "signed_by")
         why = (*why, *why_not)
     patient, gone = _patient(found)
