@@ -284,7 +284,8 @@ async def get_code(
             await outbox.send(conn, dispensing.noted(asked, found))
     if isinstance(found, Problem):
         raise found
-    etag = etag_of("code", found.prescription.prescription_id, found.prescription.revision)
+    one = found.prescription
+    etag = etag_of("code", one.prescription_id, one.revision, one.version)
     return respond(request, Answer(200, messages.code(found.prescription)), etag=etag)
 
 
@@ -303,7 +304,9 @@ def _of_claim(request: Request, dispensation_id: str, build: BuildFromClaim) -> 
 
 
 def _etag(claim: Claim) -> str:
-    return etag_of("dsp", claim.dispensation.dispensation_id, claim.prescription.revision)
+    one = claim.prescription
+    # What time alone has done to it has a version, and no entry in the history yet.
+    return etag_of("dsp", claim.dispensation.dispensation_id, one.revision, one.version)
 
 
 async def _write(

@@ -148,7 +148,7 @@ async def read_prescription(
     stored = gateway.reads.body(one.prescription, shown)
     # Two JSON objects made one: what is stored has its bytes already, the link is new at every read.
     body = stored[:-1] + b"," + to_json(_link(gateway, one, now))[1:]
-    return respond(request, Answer(200, body), etag=_etag(one.prescription, shown))
+    return respond(request, Answer(200, body), etag=_etag(shown))
 
 
 async def list_prescriptions(request: Request, caller: Reader, query: Parameters, gateway: Parts) -> Response:
@@ -199,7 +199,8 @@ async def void_prescription(
         reason_code=reason_code,
         doctor_id=None if doctor is None else doctor.doctor_id,
     )
-    command = expected(command, request, _etag(one, by_the_clock.as_of(one, now)), one.version)
+    shown = by_the_clock.as_of(one, now)
+    command = expected(command, request, _etag(shown), shown.version)
     return respond(request, await gateway.commands.ask(request, caller, body, command))
 
 
@@ -228,7 +229,8 @@ async def resend_prescription(
         channel=channel,
         email_address=address.lower() if address else None,
     )
-    command = expected(command, request, _etag(one, by_the_clock.as_of(one, now)), one.version)
+    shown = by_the_clock.as_of(one, now)
+    command = expected(command, request, _etag(shown), shown.version)
     # The address itself is not kept with the request: what the answer shows of it is.
     masked = prescriptions.masked(address.lower()) if address else None
     answer = await gateway.commands.ask(request, caller, body, command, masked_destination=masked)
@@ -263,10 +265,9 @@ async def find(gateway: Gateway, caller: Principal, text: str) -> views.Shown:
     raise Problem("resource_not_found")
 
 
-def _etag(stored: Prescription, shown: Prescription) -> str:
-    """Of stored state, and of what the clock has made of it; never of links (ruling 1.5)."""
-    due = "" if shown is stored else f"-{shown.status.value}"
-    return f'"{stored.version}{due}"'
+def _etag(shown: Prescription) -> str:
+    """Of what the clock has made of stored state; never of links (ruling 1.5)."""
+    return f'"{shown.version}"'
 
 
 def _link(gateway: Gateway, one: views.Shown, now: datetime) -> dict[str, str | None]:

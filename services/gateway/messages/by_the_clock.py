@@ -16,16 +16,23 @@ def live(prescription: Prescription) -> Dispensation | None:
 
 
 def as_of(prescription: Prescription, now: datetime) -> Prescription:
-    """With a claim timed out and the prescription expired, where that is due."""
+    """With a claim timed out and the prescription expired, where that is due.
+
+    Each raises the version, as the event of it will (ruling 6.1): a read is known by its version.
+    """
     held = live(prescription)
     if held is not None:
         if held.expires_at > now:
             return prescription
-        prescription = prescription.model_copy(update={"dispensations": _timed_out(prescription, held)})
+        prescription = _changed(prescription, dispensations=_timed_out(prescription, held))
     if not _over(prescription, now):
         return prescription
     expired_at = max(prescription.valid_until or now, held.expires_at) if held else prescription.valid_until
-    return prescription.model_copy(update={"status": Status.EXPIRED, "expired_at": expired_at})
+    return _changed(prescription, status=Status.EXPIRED, expired_at=expired_at)
+
+
+def _changed(prescription: Prescription, **changes: object) -> Prescription:
+    return prescription.model_copy(update={"version": prescription.version + 1, **changes})
 
 
 def _over(prescription: Prescription, now: datetime) -> bool:
