@@ -31,8 +31,11 @@ PRACTICES: Mapping[str, Mapping[str, str]] = {
     "narrow": {"max_medications": "2", "signer_policy": "any_active_doctor"},
     "strict": {"refused_statuses": "submitted"},
     "secret": {"otp_policy": "always"},
+    # What is generated may suspend whom it likes.
+    "generated": {},
 }
 """The suite's own practices: settings by name."""
+BUSY = ("plain", "generated")
 
 AMOXICILLIN = {
     "medication_name": "Amoxicilina",
@@ -142,7 +145,7 @@ def _commands() -> dict[str, tuple[str, ...]]:
     for name, settings in PRACTICES.items():
         slug = f"{name}-{RUN}"
         told[f"tenant {name}"] = ("create-tenant", slug, "--name", f"Clínica {name}", *BRAZIL)
-        for window in ("minute", "hour", "day") if name == "plain" else ("minute",):
+        for window in ("minute", "hour", "day") if name in BUSY else ("minute",):
             told[f"{window} {name}"] = ("set-setting", slug, f"requests_per_{window}", "10000000")
         for setting, value in settings.items():
             told[f"{setting} {name}"] = ("set-setting", slug, setting, value)
@@ -153,6 +156,7 @@ def _commands() -> dict[str, tuple[str, ...]]:
         told[f"key {name}"] = ("create-key", slug, "all", *_allowing(*PERMISSIONS))
     for flag in PERMISSIONS:
         told[f"key {flag}"] = ("create-key", f"plain-{RUN}", flag, *_allowing(flag))
+    told["key generated read"] = ("create-key", f"generated-{RUN}", "read", *_allowing("prescriptions:read"))
     told["key brief"] = ("create-key", f"plain-{RUN}", "brief", "--days", "1", *_allowing("admin"))
     told["key revoked"] = ("create-key", f"plain-{RUN}", "revoked", *_allowing("admin"))
     told["revoke"] = ("revoke-key", f"plain-{RUN}", "revoked")
