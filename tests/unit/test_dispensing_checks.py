@@ -78,6 +78,17 @@ def test_a_reason_in_words_alone_counts_as_other():
     assert read.lines[0].line.substitution_reason_enum == "OTHER"
 
 
+@pytest.mark.parametrize(
+    ("reason", "failing"), [("REFUND", []), ("BECAUSE", [("void_reason", "invalid_value")])]
+)
+def test_what_was_handed_over_is_taken_back_for_one_of_the_reasons(reason, failing):
+    checks = Checks()
+
+    bodies.cancel(Form({"void_reason": reason}, checks))
+
+    assert [(entry.path, entry.code) for entry in checks.entries] == failing
+
+
 def test_a_receipt_is_exact_to_the_fourth_decimal():
     body = {
         "amount": Decimal("19.0401"),

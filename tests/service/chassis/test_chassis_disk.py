@@ -50,7 +50,7 @@ async def disk(postgres: Postgres) -> AsyncIterator[Disk]:
     """Torn down after the test's database, which keeps tables on it."""
     user = unprivileged_user()
     if infrastructure.postgres_road() is not Road.LOCAL or not user:
-        pytest.skip("only root can give a local PostgreSQL a disk of its own")
+        pytest.skip("only a PostgreSQL that root has started on this machine can have a disk of its own")
     with infrastructure.home("disk") as folder, _mounted(folder, pwd.getpwnam(user).pw_uid):
         disk = Disk(folder, f"disk_{os.getpid()}")
         place = folder / "tablespace"
@@ -66,7 +66,7 @@ def _mounted(folder: Path, uid: int) -> Iterator[None]:
     options = f"size={SIZE},uid={uid},mode=0755"
     done = subprocess.run(("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)), check=False)
     if done.returncode:
-        pytest.skip("this machine lets nobody mount a small disk")
+        pytest.skip("nothing may be mounted here (a container without CAP_SYS_ADMIN)")
     try:
         yield
     finally:
